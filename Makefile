@@ -1,12 +1,23 @@
 # SPDX-License-Identifier: GPL-2.0-or-later
 #
 # make            build everything into $(BUILD)
-# make check      install what is missing (Debian, root), build, run every test and the lint
-# make check-asan the same suite under AddressSanitizer and UndefinedBehaviorSanitizer
+# make deps       install the Debian packages that building and testing need, when one is missing
+# make check      deps, build, run every test and the lint; ONLY=PATTERN chooses tests
+# make check-asan the same tests under AddressSanitizer and UndefinedBehaviorSanitizer
+# make lint       only the lint
+# make fuzz       FUZZ_SECONDS=N for each target, FUZZ=NAME for one (tests/fuzz/fuzz_NAME.c)
+# make bench      BENCH_ARGS=... are handed to remus-bench
+# make install    PREFIX, DESTDIR, SYSCONFDIR, UNITDIR; make uninstall takes away the same files
+# make format     clang-format on all C files
 # V=1 shows the commands, CC=clang changes the compiler, WERROR= builds despite warnings.
 
 PREFIX     ?= /usr/local
 SYSCONFDIR ?= /etc
+BINDIR     ?= $(PREFIX)/bin
+SBINDIR    ?= $(PREFIX)/sbin
+MANDIR     ?= $(PREFIX)/share/man
+DOCDIR     ?= $(PREFIX)/share/doc/remus
+COMPDIR    ?= $(PREFIX)/share/bash-completion/completions
 UNITDIR    ?= $(PREFIX)/lib/systemd/system
 DESTDIR    ?=
 BUILD      ?= build
@@ -36,7 +47,7 @@ LDFLAGS += $(SANITIZE)
 lib_srcs = $(filter-out %_main.c,$(wildcard $(1)/*.c))
 LIBDIRS := proto engine/base engine/net engine/detect engine/hv engine/hv/sim engine/link engine backupd tools tools/sim bench
 libname = $(BUILD)/lib$(subst /,-,$(1)).a
-objs_of = $(patsubst %.c,$(BUILD)/%.o,$(1))
+objs_of = $(patsubst %.c,$(BUILD)/obj/%.o,$(1))
 
 # $(call libs,dir...) : archives for a set of folders
 libs = $(foreach d,$(1),$(call libname,$(d)))
@@ -63,16 +74,29 @@ ALL_PROGRAMS := remusd backupd remusctl remus-simvm remus-simswitch remus-simcli
 # A program is built once its main exists.
 PROGRAMS := $(foreach p,$(ALL_PROGRAMS),$(if $(wildcard $($(p)_MAIN)),$(p)))
 
+# ---- tests: unit/test_NAME.c, fuzz/fuzz_NAME.c, process/NAME.c (helper programs of process tests) ----
+
 UNIT_TESTS := $(patsubst tests/unit/%.c,$(BUILD)/tests/%,$(wildcard tests/unit/test_*.c))
 FUZZERS    := $(patsubst tests/fuzz/%.c,%,$(wildcard tests/fuzz/fuzz_*.c))
 FUZZ_REPLAY := $(FUZZERS:%=$(BUILD)/fuzz/%.replay)
+HELPERS    := $(patsubst tests/process/%.c,$(BUILD)/helpers/%,$(wildcard tests/process/*.c))
 TEST_LIBS  := $(call libs,engine backupd tools tools/sim $(CORE_LIBS))
 
-.PHONY: all check check-asan test lint fuzz bench deps install clean format
+.PHONY: all tests check check-asan lint fuzz fuzzers bench deps install uninstall clean format
+.PHONY: libs-found FORCE
 all: $(PROGRAMS:%=$(BUILD)/%)
-tests: $(UNIT_TESTS) $(FUZZ_REPLAY)
+tests: $(UNIT_TESTS) $(FUZZ_REPLAY) $(HELPERS)
 
-$(BUILD)/%.o: %.c
+libs-found:
+	$(Q)$(PKG_CONFIG) --exists $(PKGS) || { echo "a library of: $(PKGS) is missing; run: make deps" >&2; exit 1; }
+
+# Objects made with other flags are made anew.
+$(BUILD)/flags: export FLAGS_NOW = $(CC) $(CFLAGS)
+$(BUILD)/flags: FORCE | libs-found
+	@mkdir -p $(@D)
+	@printf '%s\n' "$$FLAGS_NOW" | cmp -s - $@ || printf '%s\n' "$$FLAGS_NOW" >$@
+
+$(BUILD)/obj/%.o: %.c $(BUILD)/flags
 	@mkdir -p $(@D)
 	$(if $(Q),@echo "  CC      $@")
 	$(Q)$(CC) $(CFLAGS) -MMD -MP -c -o $@ $<
@@ -85,25 +109,126 @@ $(call libname,$(1)): $(call objs_of,$(call lib_srcs,$(1)))
 endef
 $(foreach d,$(LIBDIRS),$(eval $(call lib_rule,$(d))))
 
+# $(call link,archives,extra) : the first .o files of the rule against the archives
+link = $(CC) $(LDFLAGS) -o $@ $(filter %.o,$^) -Wl,--start-group $(1) -Wl,--end-group $(LDLIBS) $(2) -lm
+
 define program_rule
 $(BUILD)/$(1): $(call objs_of,$($(1)_MAIN)) $(call libs,$($(1)_LIBS))
 	$$(if $$(Q),@echo "  LD      $$@")
-	$$(Q)$$(CC) $$(LDFLAGS) -o $$@ $$< -Wl,--start-group $$(filter %.a,$$^) -Wl,--end-group $$(LDLIBS) -lm
+	$$(Q)$$(call link,$$(filter %.a,$$^))
 endef
 $(foreach p,$(PROGRAMS),$(eval $(call program_rule,$(p))))
 
-$(BUILD)/tests/%: $(BUILD)/tests/unit/%.o $(TEST_LIBS)
+$(BUILD)/tests/%: $(BUILD)/obj/tests/unit/%.o $(TEST_LIBS)
 	$(if $(Q),@echo "  LD      $@")
 	@mkdir -p $(@D)
-	$(Q)$(CC) $(LDFLAGS) -o $@ $< -Wl,--start-group $(TEST_LIBS) -Wl,--end-group $(LDLIBS) -lcmocka -lm
+	$(Q)$(call link,$(TEST_LIBS),-lcmocka)
 
-$(BUILD)/fuzz/%.replay: $(BUILD)/tests/fuzz/%.o $(BUILD)/tests/fuzz/replay_main.o $(TEST_LIBS)
+$(BUILD)/helpers/%: $(BUILD)/obj/tests/process/%.o $(TEST_LIBS)
 	$(if $(Q),@echo "  LD      $@")
 	@mkdir -p $(@D)
-	$(Q)$(CC) $(LDFLAGS) -o $@ $(filter %.o,$^) -Wl,--start-group $(TEST_LIBS) -Wl,--end-group $(LDLIBS) -lm
+	$(Q)$(call link,$(TEST_LIBS))
+
+$(BUILD)/fuzz/%.replay: $(BUILD)/obj/tests/fuzz/%.o $(BUILD)/obj/tests/fuzz/replay_main.o $(TEST_LIBS)
+	$(if $(Q),@echo "  LD      $@")
+	@mkdir -p $(@D)
+	$(Q)$(call link,$(TEST_LIBS))
+
+# ---- running tests ----
+
+# deps and the rest are makes of their own: pkg-config is asked when a make reads this file.
+JOBS = $(if $(filter -j% --jobserver%,$(MAKEFLAGS)),,-j$(shell nproc))
+ONLY ?=
+RUN_ALL_ARGS ?=
+check:
+	+$(Q)$(MAKE) --no-print-directory deps
+	+$(Q)$(MAKE) --no-print-directory $(JOBS) all tests
+	$(Q)tests/run_all.py --build $(BUILD) $(if $(ONLY),--only '$(ONLY)') $(RUN_ALL_ARGS)
+
+# The lint reads sources only: once, in `check`, is enough.
+check-asan:
+	+$(Q)$(MAKE) --no-print-directory check BUILD=build-asan \
+		SANITIZE="-fsanitize=address,undefined -fno-sanitize-recover=all" \
+		CFLAGS="-O1 -g -fno-omit-frame-pointer" RUN_ALL_ARGS="--no-lint --time-factor 3"
+
+lint:
+	$(Q)tests/lint/lint.py
+
+FUZZ_SECONDS ?= 60
+FUZZ         ?=
+fuzz:
+	+$(Q)$(MAKE) --no-print-directory $(JOBS) fuzzers BUILD=build-fuzz CC=clang \
+		SANITIZE="-fsanitize=fuzzer-no-link,address,undefined -fno-sanitize-recover=all" \
+		CFLAGS="-O1 -g -fno-omit-frame-pointer"
+	$(Q)for name in $(if $(FUZZ),$(FUZZ),$(FUZZERS:fuzz_%=%)); do \
+		echo "== $$name: $(FUZZ_SECONDS) s"; \
+		mkdir -p build-fuzz/found/$$name; \
+		build-fuzz/fuzz/fuzz_$$name -max_total_time=$(FUZZ_SECONDS) -timeout=10 -rss_limit_mb=2048 \
+			-print_final_stats=1 -artifact_prefix=build-fuzz/crash-$$name- \
+			build-fuzz/found/$$name tests/fuzz/corpus/$$name || exit 1; \
+	done
+
+fuzzers: $(FUZZERS:%=$(BUILD)/fuzz/%)
+$(BUILD)/fuzz/%: $(BUILD)/obj/tests/fuzz/%.o $(TEST_LIBS)
+	$(if $(Q),@echo "  LD      $@")
+	@mkdir -p $(@D)
+	$(Q)$(call link,$(TEST_LIBS),-fsanitize=fuzzer)
+
+BENCH_ARGS ?= sim
+bench: all
+	$(Q)REMUS_BUILD=$(abspath $(BUILD)) $(BUILD)/remus-bench $(BENCH_ARGS)
+
+# ---- the host ----
+
+DEB_PACKAGES := gcc clang libclang-rt-dev make pkg-config libevent-dev libjansson-dev liblz4-dev \
+	libxxhash-dev libcmocka-dev clang-format cppcheck shellcheck python3 mandoc iproute2
+deps:
+	$(Q)command -v dpkg >/dev/null || { \
+		echo "make deps knows Debian only; install the like of: $(DEB_PACKAGES)" >&2; exit 1; }; \
+	missing=; \
+	for p in $(DEB_PACKAGES); do \
+		dpkg -s $$p 2>/dev/null | grep -q '^Status: .* installed$$' || missing="$$missing $$p"; \
+	done; \
+	[ -n "$$missing" ] || exit 0; \
+	sudo=; \
+	if [ "$$(id -u)" != 0 ]; then \
+		command -v sudo >/dev/null || { \
+			echo "missing packages:$$missing; run make deps as root" >&2; exit 1; }; \
+		sudo=sudo; \
+	fi; \
+	echo "installing:$$missing"; \
+	$$sudo apt-get update -q && \
+	$$sudo env DEBIAN_FRONTEND=noninteractive apt-get install -q -y --no-install-recommends $$missing || { \
+		echo "could not install:$$missing" >&2; exit 1; }
+
+SBIN_PROGRAMS := $(filter remusd backupd,$(PROGRAMS))
+BIN_PROGRAMS  := $(filter-out remusd backupd,$(PROGRAMS))
+MAN_PAGES     := $(wildcard docs/man/*.[158])
+UNITS         := $(wildcard tools/systemd/*.service)
+man_target     = $(DESTDIR)$(MANDIR)/man$(subst .,,$(suffix $(1)))/$(notdir $(1))
+
+install: all
+	$(Q)install -d $(DESTDIR)$(SBINDIR) $(DESTDIR)$(BINDIR) $(DESTDIR)$(DOCDIR) $(DESTDIR)$(UNITDIR) \
+		$(DESTDIR)$(COMPDIR) $(DESTDIR)$(SYSCONFDIR)/remus
+	$(Q)$(foreach p,$(SBIN_PROGRAMS),install -m 755 $(BUILD)/$(p) $(DESTDIR)$(SBINDIR)/$(p) &&) true
+	$(Q)$(foreach p,$(BIN_PROGRAMS),install -m 755 $(BUILD)/$(p) $(DESTDIR)$(BINDIR)/$(p) &&) true
+	$(Q)$(foreach m,$(MAN_PAGES),install -D -m 644 $(m) $(call man_target,$(m)) &&) true
+	$(Q)$(foreach p,$(SBIN_PROGRAMS),$(BUILD)/$(p) --print-defaults >$(DESTDIR)$(DOCDIR)/$(p).conf &&) true
+	$(Q)$(foreach u,$(UNITS),sed 's,/usr/local/sbin/,$(SBINDIR)/,' $(u) \
+		>$(DESTDIR)$(UNITDIR)/$(notdir $(u)) &&) true
+	$(Q)install -m 644 tools/completions/remusctl.bash $(DESTDIR)$(COMPDIR)/remusctl
+
+# Configuration in $(SYSCONFDIR)/remus is the administrator's and stays.
+uninstall:
+	$(Q)rm -f $(SBIN_PROGRAMS:%=$(DESTDIR)$(SBINDIR)/%) $(BIN_PROGRAMS:%=$(DESTDIR)$(BINDIR)/%) \
+		$(foreach m,$(MAN_PAGES),$(call man_target,$(m))) $(UNITS:tools/systemd/%=$(DESTDIR)$(UNITDIR)/%) \
+		$(SBIN_PROGRAMS:%=$(DESTDIR)$(DOCDIR)/%.conf) $(DESTDIR)$(COMPDIR)/remusctl
+
+format:
+	$(Q)find proto engine backupd tools tests bench -name '*.[ch]' -exec clang-format -i {} +
 
 .SECONDARY:
 clean:
 	rm -rf build build-*
 
--include $(shell find $(BUILD) -name '*.d' 2>/dev/null)
+-include $(shell find $(BUILD)/obj -name '*.d' 2>/dev/null)

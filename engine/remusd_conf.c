@@ -22,7 +22,8 @@ const struct conf_key remusd_conf_keys[] = {
     {"window_epochs", CONF_INT, FIELD(window_epochs), "4", 1, 64, NULL,
      "most epochs in flight; a full window stretches the epoch"},
     {"staging_mb", CONF_INT, FIELD(staging_mb), "256", 1, 65536, NULL,
-     "most memory for one epoch's page copies per VM; beyond it the VM waits stopped while they are coded"},
+     "most memory for one epoch's page copies per VM; beyond it the VM waits stopped while they "
+     "are coded"},
     {"delta_cache_mb", CONF_INT, FIELD(delta_cache_mb), "1024", 0, 1048576, NULL,
      "most memory for copies of what the backup holds, per VM; 0: no delta coding"},
     {"held_mb", CONF_INT, FIELD(held_mb), "64", 1, 65536, NULL,

@@ -5,9 +5,9 @@
 #include "proto/wire.h"
 
 /**
- * XXH3-128 over an epoch's decoded content, in stream order: it guards against errors of codec, delta
- * base and transport, not against an attacker (that is TLS' work). Each element is prefixed so that
- * elements cannot be confused: see docs/protocol.md, "Epoch digest".
+ * XXH3-128 over an epoch's decoded content, in stream order: it guards against errors of codec,
+ * delta base and transport, not against an attacker (that is TLS' work). Each element is prefixed
+ * so that elements cannot be confused: see docs/protocol.md, "Epoch digest".
  */
 struct digest;
 

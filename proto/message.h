@@ -26,7 +26,7 @@ struct msg_hello {
 struct msg_welcome {
     uint16_t version;
     uint32_t features;
-    uint32_t lease_ms;     /* what the first EPOCH_END is taken to grant */
+    uint32_t lease_ms;      /* what the first EPOCH_END is taken to grant */
     uint64_t staging_pages; /* most pages an epoch without FULL may have */
 };
 
@@ -44,7 +44,7 @@ struct msg_pages {
     const uint8_t *data;
     uint32_t data_len;
 };
-#define WIRE_PAGES_FIXED  14u
+#define WIRE_PAGES_FIXED   14u
 #define WIRE_PAGE_HEAD_LEN 12u /* pfn u64 | coding u8 | 0 u8 | length u16 (raw: 4096) */
 
 struct page_item {
@@ -83,9 +83,9 @@ struct msg_addrs {
 
 struct msg_epoch_end {
     uint64_t epoch;
-    uint64_t pages;  /* page items in the epoch */
-    uint64_t frames; /* frames in the epoch */
-    uint8_t digest[16]; /* of the decoded content: proto/digest.h */
+    uint64_t pages;           /* page items in the epoch */
+    uint64_t frames;          /* frames in the epoch */
+    uint8_t digest[16];       /* of the decoded content: proto/digest.h */
     uint8_t image_digest[16]; /* of the whole image at the stop; all zero: not computed */
     uint64_t sent_ns;
 };
@@ -97,12 +97,12 @@ struct msg_beat {
 /** ACK: epoch sealed. BEAT_ACK: epoch is the last sealed one (0: none). */
 struct msg_ack {
     uint64_t epoch;
-    uint64_t sent_ns; /* echo of EPOCH_END's or BEAT's */
+    uint64_t sent_ns;  /* echo of EPOCH_END's or BEAT's */
     uint32_t lease_ms; /* granted, counted by the primary from sent_ns */
 };
 
 struct msg_handover {
-    uint64_t epoch;  /* the sealed epoch to activate */
+    uint64_t epoch; /* the sealed epoch to activate */
     uint8_t reason; /* enum wire_handover */
 };
 
@@ -118,7 +118,7 @@ struct msg_reject {
 };
 
 struct msg_bye {
-    uint16_t reason; /* enum wire_bye */
+    uint16_t reason;              /* enum wire_bye */
     char text[WIRE_TEXT_MAX + 1]; /* may not be empty */
 };
 

@@ -10,13 +10,9 @@
 #define WIRE_MUST_CHECK __attribute__((warn_unused_result))
 
 /**
- * Numbers and octet layouts of docs/protocol.md. All integers little-endian. The le* types are structs
- * so that a raw assignment does not compile.
+ * Numbers of docs/protocol.md, and the cursors through which everything on the wire is read and
+ * written. All integers little-endian.
  */
-typedef struct { uint8_t b[2]; } le16;
-typedef struct { uint8_t b[4]; } le32;
-typedef struct { uint8_t b[8]; } le64;
-
 #define WIRE_MAGIC       0x31534d52u /* "RMS1" on the wire */
 #define WIRE_VERSION_MIN 1
 #define WIRE_VERSION_MAX 1
@@ -28,17 +24,21 @@ typedef struct { uint8_t b[8]; } le64;
 #define WIRE_FEATURES_ALL  (WIRE_FEATURE_DELTA | WIRE_FEATURE_LZ4)
 
 /** Caps that hold whatever was negotiated. */
-#define WIRE_PAYLOAD_MAX  (1u << 20)           /* one record's payload */
-#define WIRE_PAGES_MAX    128u                 /* pages in one PAGES record */
+#define WIRE_PAYLOAD_MAX  (1u << 20)             /* one record's payload */
+#define WIRE_PAGES_MAX    128u                   /* pages in one PAGES record */
 #define WIRE_FRAME_MAX    (10u + 14 + 4 + 65535) /* vnet header + frame */
-#define WIRE_STATE_MAX    (1u << 20)           /* total state of one epoch, over all STATE records */
+#define WIRE_STATE_MAX    (1u << 20) /* total state of one epoch, over all STATE records */
 #define WIRE_STATE_CHUNK  (WIRE_PAYLOAD_MAX - 64)
 #define WIRE_DESC_MAX     65536u
 #define WIRE_NAME_MAX     63u
 #define WIRE_TEXT_MAX     255u
 #define WIRE_ADDRS_MAX    32u
-#define WIRE_PFN_MAX      (1ull << 36)         /* 256 TiB of guest memory */
+#define WIRE_PFN_MAX      (1ull << 36) /* 256 TiB of guest memory */
 #define WIRE_LEASE_MAX_MS 60000u
+#define WIRE_EPOCH_MAX_MS 60000u
+#define WIRE_FRAME_MIN    (10u + 14) /* vnet header + Ethernet header */
+#define WIRE_VLAN_MAX     4095u
+#define WIRE_DELTA_MIN    3u /* one segment: skip, length, one octet */
 
 /**
  * Record header, 32 octets:
@@ -47,7 +47,7 @@ typedef struct { uint8_t b[8]; } le64;
  * crc32c covers the header with this field zero, then the payload. A payload is not padded.
  * Type bit 15 set: a receiver that does not know the type skips the record; clear: it must refuse.
  */
-#define WIRE_HEADER_LEN     32u
+#define WIRE_HEADER_LEN    32u
 #define WIRE_TYPE_OPTIONAL 0x8000u
 
 enum wire_type {
@@ -67,8 +67,8 @@ enum wire_type {
     WIRE_BEAT_ACK = 67,
     WIRE_FRAMES_IN = 68, /* frames for the guest, at once */
     WIRE_HANDOVER_ACK = 69,
-    WIRE_REJECT = 70, /* instead of WELCOME, or at any time: the session is over, and why */
     /* both */
+    WIRE_REJECT = 70,   /* instead of WELCOME, or at any time: the session is over, and why */
     WIRE_BYE = 128,     /* announced end; never a death */
     WIRE_BYE_ACK = 129, /* the announcement is durable here */
 };
@@ -76,8 +76,9 @@ enum wire_type {
 enum wire_hold { WIRE_HOLD_BACKUP = 0, WIRE_HOLD_PRIMARY = 1, WIRE_HOLD_NONE = 2 };
 
 /** EPOCH_BEGIN flags. */
-#define WIRE_EPOCH_FULL (1u << 0) /* first epoch or resync: written in place as it arrives, not staged;
-                                    a page may come more than once; the replica is unusable until sealed */
+#define WIRE_EPOCH_FULL                                                                            \
+    (1u << 0) /* first epoch or resync: written in place as it arrives, not staged;                \
+                a page may come more than once; the replica is unusable until sealed */
 
 /** Page codings; the numbers are wire numbers and do not change. */
 enum wire_coding {
@@ -126,7 +127,10 @@ uint32_t rcur_u32(struct rcur *c);
 uint64_t rcur_u64(struct rcur *c);
 /** `n` octets in place, or NULL once bad. */
 const uint8_t *rcur_bytes(struct rcur *c, size_t n);
-/** u16 length and that many octets, 1..max, no NUL inside, copied and terminated; dst has max + 1. */
+/**
+ * u16 length and that many octets, 1..max, copied and terminated; dst has max + 1 octets. UTF-8
+ * without control characters, so that it can go into logs, JSON and terminals as it is.
+ */
 void rcur_text(struct rcur *c, char *dst, size_t max);
 /** Good and nothing left over. */
 bool rcur_done(const struct rcur *c);
@@ -136,7 +140,7 @@ void wcur_u16(struct wcur *c, uint64_t v);
 void wcur_u32(struct wcur *c, uint64_t v);
 void wcur_u64(struct wcur *c, uint64_t v);
 void wcur_bytes(struct wcur *c, const void *src, size_t n);
-void wcur_text(struct wcur *c, const char *text, size_t max);
+void wcur_text(struct wcur *c, const char *text, size_t max); /* same rule for `text` */
 
 /** CRC32C (Castagnoli), continuing from `crc` (start with 0). Uses SSE4.2 where the CPU has it. */
 uint32_t wire_crc32c(uint32_t crc, const void *buf, size_t len);

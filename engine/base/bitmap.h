@@ -20,6 +20,7 @@ void bitmap_free(struct bitmap *b);
 
 size_t bitmap_words(const struct bitmap *b);
 void bitmap_zero(struct bitmap *b);
+/** `bit` must be below nbits, here and in bitmap_test: callers check what a peer sent. */
 void bitmap_set(struct bitmap *b, size_t bit);
 void bitmap_set_all(struct bitmap *b);
 bool bitmap_test(const struct bitmap *b, size_t bit);

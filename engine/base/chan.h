@@ -15,13 +15,16 @@
 
 struct chan;
 
-/** `message` is borrowed. `fd` is -1 or the callee's to close. */
+/** `message` (an object) is borrowed. `fd` is -1 or the callee's to close. May call chan_free. */
 typedef void (*chan_message_cb)(struct chan *chan, json_t *message, int fd, void *arg);
 
-/** The other end is gone. The callee may call chan_free. */
+/** The other end is gone; told once. The callee may call chan_free. */
 typedef void (*chan_closed_cb)(struct chan *chan, void *arg);
 
-/** Takes over `fd` (made non-blocking). NULL with errno on failure, `fd` then still the caller's. */
+/**
+ * Takes over `fd` (made non-blocking and close-on-exec). NULL with errno on failure, `fd` then
+ * still the caller's.
+ */
 struct chan *chan_new(struct event_base *base, int fd, chan_message_cb on_message,
                       chan_closed_cb on_closed, void *arg);
 void chan_free(struct chan *chan); /* NULL is allowed */
@@ -31,6 +34,12 @@ void chan_free(struct chan *chan); /* NULL is allowed */
  * the other side does not read: the caller decides whether the message matters.
  */
 int chan_send(struct chan *chan, const json_t *message, int fd) MUST_CHECK;
+
+/**
+ * Delivers everything that has arrived and the end if it is there, without waiting for the loop.
+ * For whoever just learned that the other side is dead and wants its last words first.
+ */
+void chan_drain(struct chan *chan);
 
 /**
  * fork + exec of /proc/self/exe with `argv` (argv[0] included, NULL-ended); the child finds its end

@@ -9,32 +9,40 @@
 #include "engine/base/err.h"
 
 /**
- * The control socket of a daemon (docs/control.md): a Unix stream socket, mode 0600, one JSON object
- * per line in each direction. Requests: {"cmd": "...", ...}. Replies: {"ok": true, ...} or
+ * The control socket of a daemon (docs/control.md): a Unix stream socket, mode 0600, one JSON
+ * object per line in each direction. Requests: {"cmd": "...", ...}. Replies: {"ok": true, ...} or
  * {"ok": false, "code": "...", "error": "...", "hint": "..."}.
- * The other end is not trusted with memory or time: a line has at most CTL_LINE_MAX bytes, there are
- * at most CTL_CONN_MAX connections, and an idle one without a pending request is closed after
- * CTL_IDLE_S seconds.
+ * The other end is not trusted with memory or time: a request has at most CTL_LINE_MAX bytes, there
+ * are at most CTL_CONN_MAX connections, each has one request at work, and an idle one without a
+ * pending request is closed after CTL_IDLE_S seconds. A reply has at most CTL_REPLY_MAX bytes.
  */
-#define CTL_LINE_MAX 65536
-#define CTL_CONN_MAX 64
-#define CTL_IDLE_S   60
+#define CTL_LINE_MAX  65536
+#define CTL_REPLY_MAX (16 * 1024 * 1024)
+#define CTL_CONN_MAX  64
+#define CTL_IDLE_S    60
 
 struct ctl_server;
 struct ctl_conn;
 
 /**
- * Called for each request (borrowed). The handler answers by ctl_reply now or later, once; or it
- * calls ctl_stream and then ctl_push any number of times.
+ * Called for each request (borrowed; an object whose "cmd" is a string). The handler answers by
+ * ctl_reply, once: now, or later if it called ctl_hold. It may call ctl_stream besides.
  */
 typedef void (*ctl_request_cb)(struct ctl_conn *conn, json_t *request, void *arg);
 
-/** A stale socket file is replaced; a live one (somebody answers) is an error. NULL with `err`. */
-struct ctl_server *ctl_server_new(struct event_base *base, const char *path, ctl_request_cb on_request,
-                                  void *arg, struct err *err);
+/**
+ * Listens at `path`, creating its directory (0700) if needed. A stale socket file is replaced; a
+ * live one (somebody answers) is an error. Makes the process ignore SIGPIPE. NULL with errno and
+ * `err`.
+ */
+struct ctl_server *ctl_server_new(struct event_base *base, const char *path,
+                                  ctl_request_cb on_request, void *arg, struct err *err);
 void ctl_server_free(struct ctl_server *server); /* NULL is allowed; removes the socket file */
 
-/** A handle on `conn` that stays valid after the peer hung up: release it by ctl_reply. */
+/**
+ * A handle on `conn` that stays valid after the peer hung up and after ctl_server_free: release it
+ * by ctl_reply, which then just forgets the reply.
+ */
 struct ctl_conn *ctl_hold(struct ctl_conn *conn);
 
 /** Sends `reply` (stolen) and, when the connection was held, lets go of it. */
@@ -42,7 +50,10 @@ void ctl_reply(struct ctl_conn *conn, json_t *reply);
 void ctl_reply_ok(struct ctl_conn *conn);
 void ctl_reply_err(struct ctl_conn *conn, const char *code, const struct err *err);
 
-/** Turns `conn` into a stream of lines for ctl_broadcast; a reader that falls behind is dropped. */
+/**
+ * Makes `conn` one of those that get what ctl_broadcast sends, after the reply if there is one.
+ * Further requests on it are ignored; a reader that falls behind is dropped.
+ */
 void ctl_stream(struct ctl_conn *conn);
 /** Sends `line` (borrowed) to every streaming connection. */
 void ctl_broadcast(struct ctl_server *server, const json_t *line);
@@ -55,14 +66,17 @@ int ctl_connect(const char *path, struct err *err) MUST_CHECK;
 /** Sends one request (borrowed). */
 int ctl_send(int fd, const json_t *request, struct err *err) MUST_CHECK;
 
-/**
- * Reads one line: new reference, or NULL with `err` (EOF has errno=0). `timeout_ms` -1: forever.
- * `buf` keeps what was read beyond the line; start with a zeroed struct.
- */
+/** What was read beyond the last line; start with a zeroed struct, end with ctl_buf_free. */
 struct ctl_buf {
-    char data[CTL_LINE_MAX];
-    size_t len;
+    char *data;
+    size_t len, cap;
 };
+void ctl_buf_free(struct ctl_buf *buf);
+
+/**
+ * Reads one line: new reference, or NULL with `err` and errno (EOF has errno=0, ETIMEDOUT after
+ * `timeout_ms`; -1: forever).
+ */
 json_t *ctl_read(int fd, struct ctl_buf *buf, int timeout_ms, struct err *err) MUST_CHECK;
 
 #endif

@@ -15,7 +15,10 @@ struct err {
     char hint[ERR_TEXT_MAX];
 };
 
-/** Fills `e` (NULL is allowed) and returns -1, keeping errno. Text and hint are formatted alike. */
+/**
+ * Fills `e` (NULL is allowed) and returns -1, keeping errno. `hint` is copied as it is (NULL:
+ * none); both may quote `e` itself. Control characters become blanks.
+ */
 int err_set(struct err *e, const char *hint, const char *fmt, ...) PRINTF_LIKE(3, 4);
 
 /** As err_set, with ": strerror(errno)" added to the text. */

@@ -11,22 +11,41 @@
  * The one fault detector, used by both sides and fed by the checkpoint stream itself: every record
  * that arrives is a heartbeat. It holds no clock and does no I/O.
  *
- * The time-out adapts to what was observed: smoothed inter-arrival time plus DEV_FACTOR smoothed
- * deviations (Jacobson/Karels, as TCP's RTO), but never below what the slowest arrival of the last
- * window needs, and always within [floor, ceiling].
+ * Time is cut into slots of floor/4; the longest silence of a slot is one sample. Single arrivals
+ * are no good as samples: an epoch's thousands of records within a millisecond would wash a slow
+ * network out of any window. From the samples the time-out is
+ *
+ *   the larger of   mean + 4 * deviation    (Jacobson/Karels, gains 1/8 and 1/4, as TCP's RTO)
+ *            and    3/2 * slowest sample of the window
+ *
+ * cut to [floor, ceiling]. The factor 4 is the one that has served TCP. But the mean forgets a rare
+ * stall within a few samples and would call the next one a death; the window remembers it for 64
+ * slots (about 5 s at the default floor), and half as much again leaves room for a stall somewhat
+ * worse than the worst yet.
+ *
+ * Why the daemons' default floor is 300 ms: a segment lost on the wire comes back after TCP's
+ * minimal RTO of 200 ms plus a round trip, and a busy host may not schedule a process for tens of
+ * milliseconds; neither is a death. It is also the least part of every failover that clients see.
+ *
+ * Why the default ceiling is 3 s: three retransmissions lost in a row (200 + 400 + 800 ms) are
+ * still survived, and clients' own time-outs (5 s for DNS, 3 to 10 s for most RPC) are not reached.
+ * It is also the longest lease, so what a primary that was cut off may run on at most.
  */
 struct detector_conf {
     int64_t floor_ns;   /* never suspect earlier: scheduling noise on a busy host */
     int64_t ceiling_ns; /* always suspect later than this */
 };
 
-#define DETECTOR_WINDOW 64
+#define DETECTOR_WINDOW          64
+#define DETECTOR_SLOTS_PER_FLOOR 4
 
 struct detector {
     struct detector_conf conf;
-    struct mono last;
+    struct mono last;       /* newest arrival */
+    struct mono slot_start; /* of the slot being filled */
+    int64_t slot_gap_ns;    /* longest silence in it so far */
     int64_t mean_ns, dev_ns;
-    int64_t window[DETECTOR_WINDOW]; /* recent inter-arrival times */
+    int64_t window[DETECTOR_WINDOW]; /* longest silences of recent slots, none above the ceiling */
     unsigned next, filled;
     uint64_t heard; /* arrivals so far */
 };

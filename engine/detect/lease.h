@@ -44,7 +44,12 @@ struct lease_granted {
 void lease_granted_init(struct lease_granted *g);
 void lease_granted_give(struct lease_granted *g, struct mono now, int64_t len_ns);
 
-/** First instant at which activation is allowed: the longest promise plus `margin_ns`. */
+/**
+ * First instant at which activation is allowed: the longest promise plus `margin_ns`; long past
+ * when nothing was promised. To cover a drift of D parts per million (both clocks together) the
+ * margin must be at least D/1e6 of the longest lease, beside the time from the primary's check to
+ * its last frame.
+ */
 struct mono lease_granted_free_at(const struct lease_granted *g, int64_t margin_ns);
 
 #endif

@@ -24,6 +24,7 @@
 
 #define HV_PAGE_SIZE 4096
 #define HV_NAME_MAX  64
+#define HV_NET_MAX   256
 #define HV_STATE_MAX (1u << 20) /* CPU and device state of one VM */
 #define HV_DESC_MAX  65536      /* description of one VM */
 
@@ -33,6 +34,7 @@ struct hv_info {
     uint64_t pages; /* highest page frame + 1 */
     uint32_t vcpus;
     bool running;
+    char net[HV_NET_MAX];      /* port spec (engine/net/port.h) of the network its interface is on */
     char refuse[ERR_TEXT_MAX]; /* why it cannot be protected; empty when it can */
 };
 

@@ -18,7 +18,7 @@
 struct addr {
     uint8_t family; /* 4 or 6 */
     uint8_t mac[6];
-    uint16_t vlan; /* 802.1Q TCI's VID, 0 = untagged */
+    uint16_t vlan;  /* 802.1Q TCI's VID, 0 = untagged */
     uint8_t ip[16]; /* IPv4 in the first 4 bytes, the rest zero */
 };
 

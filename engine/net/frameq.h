@@ -33,7 +33,7 @@ void frameq_clear(struct frameq *q);
  */
 int frameq_push(struct frameq *q, uint64_t epoch, const void *frame, size_t len);
 
-/** The oldest frame if its epoch is <= `upto`, else NULL. It stays queued and valid until popped. */
+/** The oldest frame if its epoch is <= `upto`, else NULL. It stays and is valid until popped. */
 const void *frameq_peek(const struct frameq *q, uint64_t upto, size_t *len);
 
 /** Removes the oldest frame. Must not be called on an empty queue. */

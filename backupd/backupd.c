@@ -1,0 +1,258 @@
+/* SPDX-License-Identifier: GPL-2.0-or-later */
+#include "backupd/backupd.h"
+
+#include <errno.h>
+#include <signal.h>
+#include <stdlib.h>
+#include <string.h>
+#include <unistd.h>
+
+#include "engine/base/log.h"
+#include "engine/base/statefile.h"
+#include "engine/base/supervisor.h"
+#include "engine/detect/vmrecord.h"
+#include "engine/hv/hv.h"
+#include "proto/wire.h"
+
+/* A child says goodbye to its primary within this. */
+#define SHUTDOWN_MS 5000
+
+struct backupd {
+    const struct backupd_conf *conf;
+    struct event_base *base;
+    struct supervisor *sup;
+    struct listener *listener;
+    struct event *term_ev, *int_ev;
+    struct uuid *number; /* VM number -> its UUID; conf->max_vms entries */
+    bool *taken;
+};
+
+/** The lowest free number of this host's VMs, or the one that the VM has already. */
+static int vm_number(struct backupd *d, const struct uuid *uuid)
+{
+    int free_at = -1;
+    for (int i = 0; i < d->conf->max_vms; i++) {
+        if (d->taken[i] && uuid_equal(&d->number[i], uuid))
+            return i;
+        if (!d->taken[i] && free_at < 0)
+            free_at = i;
+    }
+    if (free_at >= 0) {
+        d->taken[free_at] = true;
+        d->number[free_at] = *uuid;
+    }
+    return free_at;
+}
+
+static void on_session(int fd, const struct uuid *uuid, void *arg)
+{
+    struct backupd *d = arg;
+    struct err err;
+    struct vm_child *child = supervisor_find(d->sup, uuid);
+    int number = vm_number(d, uuid);
+
+    if (number < 0) {
+        listener_reject(fd, WIRE_REJECT_BUSY, "this backup keeps as many VMs as max_vms allows");
+        return;
+    }
+    if (!child)
+        child = supervisor_spawn(d->sup, uuid, "", &err);
+    if (!child) {
+        log_errx("%s", err.text);
+        listener_reject(fd, WIRE_REJECT_FAILED, err.text);
+        return;
+    }
+    json_t *cmd = json_pack("{s:s, s:i}", "cmd", "session", "number", number);
+    if (supervisor_command(child, cmd, fd, NULL) < 0)
+        log_warn("connection dropped");
+    json_decref(cmd);
+    close(fd);
+}
+
+static bool was_activated(struct backupd *d, const struct uuid *uuid)
+{
+    struct vmrecord rec;
+    struct err err;
+    bool found;
+    return vmrecord_load(d->conf->state_dir, uuid, &rec, &found, &err) == 0 && found &&
+           (rec.state == VM_ACTIVE || rec.state == VM_ACTIVATING);
+}
+
+static void on_child_gone(struct vm_child *child, bool on_purpose, int wait_status, void *arg)
+{
+    struct backupd *d = arg;
+    struct err err;
+
+    if (!on_purpose) {
+        supervisor_event(
+            d->sup, child, LOG_LEVEL_ERROR, "child-died",
+            "the VM's process ended unexpectedly (status 0x%x): its replica is lost, the "
+            "primary has to copy again",
+            (unsigned)wait_status);
+        /* The VM runs by itself; its child only watches it. */
+        if (was_activated(d, &child->uuid) &&
+            !supervisor_spawn(d->sup, &child->uuid, child->name, &err))
+            log_errx("%s", err.text);
+        return;
+    }
+    for (int i = 0; i < d->conf->max_vms; i++) {
+        if (d->taken[i] && uuid_equal(&d->number[i], &child->uuid))
+            d->taken[i] = false;
+    }
+}
+
+static void forget(struct backupd *d, struct ctl_conn *conn, json_t *request)
+{
+    struct err err;
+    struct uuid uuid;
+    const char *vm = json_string_value(json_object_get(request, "vm"));
+
+    if (!vm || uuid_parse(vm, &uuid) < 0) {
+        struct vm_child *child = supervisor_lookup(d->sup, conn, request);
+        if (!child)
+            return;
+        uuid = child->uuid;
+    }
+    struct hv *hv;
+    struct hv_info info;
+    char text[UUID_TEXT_LEN + 1];
+    uuid_format(&uuid, text);
+    if (hv_open(d->conf->backend, d->conf->backend_conf, &hv, &err) < 0) {
+        ctl_reply_err(conn, "failed", &err);
+        return;
+    }
+    int found = hv_find(hv, text, &info, &err);
+    hv_close(hv);
+    if (found == 0) {
+        (void)err_set(&err, "end that VM first", "the VM runs here: its record must stay");
+        ctl_reply_err(conn, "refused", &err);
+        return;
+    }
+    struct vm_child *child = supervisor_find(d->sup, &uuid);
+    json_t *cmd = json_pack("{s:s}", "cmd", "forget");
+    if (child) {
+        (void)supervisor_command(child, cmd, -1, conn);
+    } else if (vmrecord_remove(d->conf->state_dir, &uuid, &err) < 0) {
+        ctl_reply_err(conn, "failed", &err);
+    } else {
+        ctl_reply_ok(conn);
+    }
+    json_decref(cmd);
+}
+
+static void failover(struct backupd *d, struct ctl_conn *conn, json_t *request)
+{
+    struct err err;
+
+    if (!json_is_true(json_object_get(request, "force"))) {
+        (void)err_set(&err, "a planned failover is asked of remusd; here use --force",
+                      "failover at the backup stops the primary");
+        ctl_reply_err(conn, "unsafe", &err);
+        return;
+    }
+    struct vm_child *child = supervisor_lookup(d->sup, conn, request);
+    if (!child)
+        return;
+    json_t *cmd = json_pack("{s:s}", "cmd", "failover");
+    (void)supervisor_command(child, cmd, -1, conn);
+    json_decref(cmd);
+}
+
+static void on_command(struct ctl_conn *conn, const char *cmd, json_t *request, void *arg)
+{
+    struct backupd *d = arg;
+    struct err err;
+
+    if (strcmp(cmd, "failover") == 0) {
+        failover(d, conn, request);
+    } else if (strcmp(cmd, "forget") == 0) {
+        forget(d, conn, request);
+    } else {
+        (void)err_set(&err, "see docs/control.md", "backupd has no command '%s'", cmd);
+        ctl_reply_err(conn, "bad-request", &err);
+    }
+}
+
+static void on_signal(evutil_socket_t sig, short what, void *arg)
+{
+    struct backupd *d = arg;
+    (void)what;
+    log_info("signal %d: stopping", (int)sig);
+    listener_free(d->listener);
+    d->listener = NULL;
+    supervisor_shutdown(d->sup, SHUTDOWN_MS);
+}
+
+static void show_activated(const struct vmrecord *rec, void *arg)
+{
+    struct backupd *d = arg;
+    struct err err;
+    if (rec->state != VM_ACTIVE && rec->state != VM_ACTIVATING)
+        return;
+    (void)vm_number(d, &rec->uuid);
+    if (!supervisor_spawn(d->sup, &rec->uuid, rec->name, &err))
+        log_errx("%s", err.text);
+}
+
+static int start_supervisor(struct backupd *d, const char *const *options, struct err *err)
+{
+    const struct supervisor_args args = {.base = d->base,
+                                         .daemon = "backupd",
+                                         .role = "backup",
+                                         .first_state = "waiting",
+                                         .control_socket = d->conf->control_socket,
+                                         .listen = listener_address(d->listener),
+                                         .child_options = options,
+                                         .on_command = on_command,
+                                         .on_child_gone = on_child_gone,
+                                         .arg = d};
+    d->sup = supervisor_new(&args, err);
+    return d->sup ? 0 : -1;
+}
+
+static int start(struct backupd *d, const char *const *options, struct err *err)
+{
+    struct hv *hv;
+
+    if (statefile_dir_check(d->conf->state_dir, err) < 0 ||
+        hv_open(d->conf->backend, d->conf->backend_conf, &hv, err) < 0)
+        return -1;
+    hv_close(hv);
+    d->listener = listener_new(d->base, d->conf->listen, on_session, d, err);
+    if (!d->listener || start_supervisor(d, options, err) < 0)
+        return -1;
+    d->term_ev = evsignal_new(d->base, SIGTERM, on_signal, d);
+    d->int_ev = evsignal_new(d->base, SIGINT, on_signal, d);
+    event_add(d->term_ev, NULL);
+    event_add(d->int_ev, NULL);
+    return vmrecord_each(d->conf->state_dir, show_activated, d, err);
+}
+
+int backupd_run(const struct backupd_conf *conf, const char *config)
+{
+    const char *options[] = {config ? "--config" : NULL, config, NULL};
+    struct backupd d = {.conf = conf, .base = event_base_new()};
+    struct err err;
+
+    d.number = calloc((size_t)conf->max_vms, sizeof(*d.number));
+    d.taken = calloc((size_t)conf->max_vms, sizeof(*d.taken));
+    if (!d.base || !d.number || !d.taken)
+        return 1;
+    int rc = start(&d, options, &err);
+    if (rc < 0) {
+        log_errx("%s%s%s", err.text, err.hint[0] ? "; " : "", err.hint);
+    } else {
+        log_info("listening on %s", listener_address(d.listener));
+        event_base_dispatch(d.base);
+    }
+    listener_free(d.listener);
+    supervisor_free(d.sup);
+    if (d.term_ev)
+        event_free(d.term_ev);
+    if (d.int_ev)
+        event_free(d.int_ev);
+    event_base_free(d.base);
+    free(d.number);
+    free(d.taken);
+    return rc < 0;
+}

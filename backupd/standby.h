@@ -1,0 +1,115 @@
+/* SPDX-License-Identifier: GPL-2.0-or-later */
+#ifndef REMUS_STANDBY_H
+#define REMUS_STANDBY_H
+
+#include "backupd/backupd_conf.h"
+#include "backupd/store.h"
+#include "engine/base/child.h"
+#include "engine/base/hist.h"
+#include "engine/detect/detector.h"
+#include "engine/detect/lease.h"
+#include "engine/detect/vmrecord.h"
+#include "engine/link/link.h"
+#include "engine/net/frameq.h"
+#include "engine/net/port.h"
+
+/**
+ * backupd's child for one VM: it receives epochs, holds the guest's frames, and becomes the VM's
+ * host when the primary falls silent.
+ *
+ *   standby.c           start, commands from the daemon, end
+ *   standby_greet.c     HELLO: accept, refuse, create the replica
+ *   standby_epoch.c     records of an epoch: collect, verify, seal, ack, release, apply
+ *   standby_net.c       the guest's frames on this host's network
+ *   standby_takeover.c  fault detector, lease, activation
+ *   standby_status.c    the status object
+ */
+enum standby_phase {
+    STANDBY_WAITING,   /* no session, nothing that could be activated */
+    STANDBY_RECEIVING, /* session, nothing sealed in it yet (or an epoch in place under way) */
+    STANDBY_READY,     /* an epoch is sealed and applied */
+    STANDBY_SUSPECT,   /* primary silent; the lease is waited for */
+    STANDBY_ACTIVATING,
+    STANDBY_ACTIVE,
+    STANDBY_FAILED, /* the primary is lost and there is nothing to activate */
+};
+
+struct standby {
+    struct child child;
+    const struct backupd_conf *conf;
+    int number; /* of this VM on this host, for `%d` in the network port */
+    struct hv *hv;
+    struct vmrecord rec;
+    enum standby_phase phase;
+    char peer[128];
+
+    struct link *link, *newcomer; /* newcomer: connected, its HELLO not yet judged */
+    struct hv_replica *replica;
+    struct store store;
+    bool store_open;
+    uint8_t hold;
+    uint64_t pages;
+
+    struct frameq held;
+    struct port *port;
+    struct event *port_ev;
+    char port_spec[CONF_STR_MAX + 16];
+    uint64_t frames_out, frames_in, in_dropped;
+
+    struct detector detector;
+    struct lease_granted granted;
+    struct event *watch_ev, *status_ev, *part_ev;
+    bool parting;           /* BYE sent: waiting for BYE_ACK, a short while */
+    bool ending;            /* the child ends once it has parted */
+    bool forced;            /* takeover ordered: no lease is granted any more */
+    json_int_t failover_id; /* command waiting for an answer; 0: none */
+
+    uint64_t seals, sealed_epoch;
+    struct mono sealed_at, rate_at;
+    uint64_t rate_seals;
+    double rate;
+};
+
+/* standby.c */
+int standby_main(const char *uuid_text, const struct backupd_conf *conf);
+int standby_record(struct standby *s, enum vmrecord_state state, uint64_t generation) MUST_CHECK;
+/** Drops replica, staging, frames and network port. */
+void standby_drop_replica(struct standby *s);
+/** BYE is sent: the link stays open for its acknowledgement, a short while. */
+void standby_part(struct standby *s);
+void standby_parted(struct standby *s);
+/** Ends the child. */
+void standby_end(struct standby *s);
+
+/* standby_greet.c */
+void standby_newcomer(struct standby *s, int fd);
+void standby_accept_hello(struct standby *s, struct link *link, const struct session_event *ev);
+
+/* standby_epoch.c */
+void standby_record_in(struct standby *s, const struct session_event *ev);
+/** The session is over without a goodbye. */
+void standby_link_lost(struct standby *s, const char *text);
+/** Gives up the right to activate, durably, and tells the primary. */
+void standby_release(struct standby *s, uint16_t reason, const char *text);
+
+/* standby_net.c */
+int standby_net_open(struct standby *s, struct err *err) MUST_CHECK;
+void standby_net_close(struct standby *s);
+/** Puts held frames of epochs <= `sealed` on the network. */
+void standby_net_release(struct standby *s, uint64_t sealed);
+/** Tells the network that the guest's addresses are here now. */
+void standby_net_announce(struct standby *s);
+
+/* standby_takeover.c */
+int standby_watch_init(struct standby *s) MUST_CHECK;
+/** The detector's deadline or the lease changed. */
+void standby_watch(struct standby *s);
+void standby_takeover_now(struct standby *s, const char *why);
+void standby_force(struct standby *s, json_int_t id);
+bool standby_can_activate(const struct standby *s);
+
+/* standby_status.c */
+int standby_status_init(struct standby *s) MUST_CHECK;
+void standby_status_send(struct standby *s);
+
+#endif

@@ -1,0 +1,225 @@
+/* SPDX-License-Identifier: GPL-2.0-or-later */
+#include "backupd/standby.h"
+
+#include <stdio.h>
+#include <string.h>
+#include <unistd.h>
+
+#include "engine/base/fault.h"
+
+#define SMALL_RECORD 1024
+/* Frames for the guest wait no longer than this much; a network drops beyond it. */
+#define LINK_LIMIT (4u << 20)
+
+struct refusal {
+    uint16_t code; /* 0: none */
+    struct err err;
+};
+
+static void refuse(struct standby *s, struct link *link, const struct refusal *why)
+{
+    struct msg_reject m = {.code = why->code, .generation = s->rec.generation};
+    snprintf(m.text, sizeof(m.text), "%s", why->err.text);
+    child_event(&s->child, LOG_LEVEL_WARN, "refused", "%s refused: %s", link_peer(link), m.text);
+    struct wcur *w = link_room(link, SMALL_RECORD);
+    if (w) {
+        if (!session_put_reject(link_session(link), w, &m))
+            log_debug("REJECT not sent");
+        link_commit(link);
+    }
+    link_free(link, true);
+}
+
+#define REFUSE(why, c, ...) ((why)->code = (c), (void)err_set(&(why)->err, "", __VA_ARGS__))
+
+/** The VM was, or may have been, activated here. */
+static void judge_activated(struct standby *s, struct refusal *why)
+{
+    struct hv_info info;
+    struct err err;
+
+    if (s->phase == STANDBY_ACTIVATING || s->forced) {
+        REFUSE(why, WIRE_REJECT_BUSY, "a takeover is under way here");
+        return;
+    }
+    if (s->rec.state != VM_ACTIVATING && s->rec.state != VM_ACTIVE)
+        return;
+    if (hv_find(s->hv, s->child.uuid_text, &info, &err) == 0)
+        REFUSE(why, WIRE_REJECT_FENCED, "the VM runs here under generation %llu",
+               (unsigned long long)s->rec.generation);
+    else
+        REFUSE(
+            why, WIRE_REJECT_FAILED,
+            "the VM was taken over here but does not run here now: decide which copy is good, then "
+            "'remusctl --backup forget' here");
+}
+
+/** "HOST" of "HOST:PORT" is equal. */
+static bool same_host(const char *a, const char *b)
+{
+    const char *pa = strrchr(a, ':'), *pb = strrchr(b, ':');
+    return pa && pb && pa - a == pb - b && strncmp(a, b, (size_t)(pa - a)) == 0;
+}
+
+static void judge_hello(struct standby *s, struct link *link, const struct session_event *ev,
+                        struct refusal *why)
+{
+    const struct msg_hello *m = &ev->u.hello;
+    uint64_t limit = (uint64_t)s->conf->replica_max_mb * 1024 * 1024 / HV_PAGE_SIZE;
+
+    judge_activated(s, why);
+    if (why->code)
+        return;
+    if (m->version_min > WIRE_VERSION_MAX || m->version_max < WIRE_VERSION_MIN)
+        REFUSE(why, WIRE_REJECT_VERSION, "protocol version %d needed, %d..%d offered",
+               WIRE_VERSION_MAX, m->version_min, m->version_max);
+    else if (ev->generation <= s->rec.generation)
+        REFUSE(why, WIRE_REJECT_GENERATION, "generation %llu is known here already",
+               (unsigned long long)s->rec.generation);
+    else if (s->link && s->phase == STANDBY_READY && !same_host(s->peer, link_peer(link)))
+        REFUSE(why, WIRE_REJECT_BUSY, "the VM is protected by %s", s->peer);
+    else if (strcmp(m->backend, s->conf->backend) != 0)
+        REFUSE(why, WIRE_REJECT_FAILED, "hypervisor is %s here, %s there", s->conf->backend,
+               m->backend);
+    else if (m->pages > limit)
+        REFUSE(why, WIRE_REJECT_TOO_LARGE, "the VM has %llu MiB, replica_max_mb here allows %lld",
+               (unsigned long long)(m->pages / 256), (long long)s->conf->replica_max_mb);
+}
+
+static int create(struct standby *s, const struct msg_hello *m, struct err *err)
+{
+    size_t staging = (size_t)s->conf->staging_mb * 1024 * 1024 / HV_PAGE_SIZE;
+
+    if (hv_reap(s->hv, &s->child.uuid, err) < 0 || standby_net_open(s, err) < 0)
+        return -1;
+    if (FAULT(backup_replica_create))
+        return err_set(err, "", "replica not created: no memory (injected)");
+    if (hv_replica_create(s->hv, m->desc, m->desc_len, &s->replica, err) < 0)
+        return -1;
+    if (hv_replica_pages(s->replica) != m->pages)
+        return err_set(err, "", "the replica has another size than the VM");
+    if (store_init(&s->store, s->replica, s->rec.generation, staging) < 0)
+        return err_errno(err, "lower staging_mb", "staging memory");
+    s->store_open = true;
+    return 0;
+}
+
+static bool welcome(struct standby *s, const struct msg_hello *m)
+{
+    struct msg_welcome reply = {.version = WIRE_VERSION_MAX,
+                                .features = m->features & WIRE_FEATURES_ALL,
+                                .lease_ms = (uint32_t)s->conf->detector_floor_ms,
+                                .staging_pages =
+                                    (uint64_t)s->conf->staging_mb * 1024 * 1024 / HV_PAGE_SIZE};
+    struct wcur *w = link_room(s->link, SMALL_RECORD);
+    bool ok = w && session_put_welcome(link_session(s->link), w, &reply);
+    if (w)
+        link_commit(s->link);
+    link_flush(s->link);
+    return ok;
+}
+
+static void record_stream(struct standby *s)
+{
+    char path[CONF_STR_MAX + 96];
+    if (s->conf->record_stream[0] == '\0')
+        return;
+    snprintf(path, sizeof(path), "%s/%s-%llu-backup.stream", s->conf->record_stream,
+             s->child.uuid_text, (unsigned long long)s->rec.generation);
+    if (link_record(s->link, path) < 0)
+        log_warn("stream not recorded to %s", path);
+}
+
+/** The new session replaces whatever was here: older epochs are given up, durably. */
+static void accept_hello(struct standby *s, struct link *link, const struct session_event *ev)
+{
+    const struct msg_hello *m = &ev->u.hello;
+    struct refusal why = {.code = WIRE_REJECT_FAILED};
+
+    child_set_name(&s->child, m->name);
+    snprintf(s->rec.name, sizeof(s->rec.name), "%s", m->name);
+    if (standby_record(s, VM_HOLDING, ev->generation) < 0) {
+        (void)err_set(&why.err, "", "the state directory of the backup is not writable");
+        refuse(s, link, &why);
+        return;
+    }
+    link_free(s->link, false);
+    s->link = link;
+    s->parting = false;
+    standby_drop_replica(s);
+    lease_granted_init(&s->granted);
+    snprintf(s->peer, sizeof(s->peer), "%s", link_peer(link));
+    s->hold = m->hold;
+    s->pages = m->pages;
+    if (create(s, m, &why.err) < 0) {
+        s->link = NULL;
+        standby_drop_replica(s);
+        s->phase = STANDBY_WAITING;
+        refuse(s, link, &why);
+        return;
+    }
+    s->phase = STANDBY_RECEIVING;
+    detector_init(&s->detector,
+                  &(struct detector_conf){s->conf->detector_floor_ms * NS_PER_MS,
+                                          s->conf->detector_ceiling_ms * NS_PER_MS},
+                  mono_now());
+    record_stream(s);
+    (void)FAULT(backup_hello);
+    if (!welcome(s, m)) {
+        standby_link_lost(s, "WELCOME could not be sent");
+        return;
+    }
+    child_restore(&s->child, "link-lost");
+    child_event(&s->child, LOG_LEVEL_INFO, "session",
+                "receiving %s (%llu MiB) from %s, generation %llu", s->child.name,
+                (unsigned long long)(m->pages / 256), s->peer, (unsigned long long)ev->generation);
+    standby_watch(s);
+}
+
+static void on_record(struct link *link, const struct session_event *ev, void *arg)
+{
+    struct standby *s = arg;
+    struct refusal why = {0};
+
+    if (link == s->link) {
+        detector_heard(&s->detector, mono_now());
+        standby_record_in(s, ev);
+        return;
+    }
+    s->newcomer = NULL;
+    if (ev->type != WIRE_HELLO) { /* a REJECT is legal at any time */
+        link_free(link, false);
+        return;
+    }
+    judge_hello(s, link, ev, &why);
+    if (why.code)
+        refuse(s, link, &why);
+    else
+        accept_hello(s, link, ev);
+}
+
+static void on_end(struct link *link, enum link_end end, const char *text, void *arg)
+{
+    struct standby *s = arg;
+    (void)end;
+
+    if (link == s->link) {
+        standby_link_lost(s, text);
+        return;
+    }
+    if (link == s->newcomer)
+        s->newcomer = NULL;
+    link_free(link, true);
+}
+
+void standby_newcomer(struct standby *s, int fd)
+{
+    static const struct link_ops ops = {.on_record = on_record, .on_end = on_end};
+
+    link_free(s->newcomer, false);
+    s->newcomer = link_new(s->child.base, fd, SESSION_BACKUP, 0, LINK_LIMIT, &ops, s);
+    if (!s->newcomer) {
+        log_warn("connection dropped");
+        close(fd);
+    }
+}

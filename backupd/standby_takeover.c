@@ -1,0 +1,208 @@
+/* SPDX-License-Identifier: GPL-2.0-or-later */
+#include "backupd/standby.h"
+
+#include <errno.h>
+
+#include "engine/base/fault.h"
+
+/*
+ * The decision to resume the VM here. Two things must be over: the detector's time-out (the primary
+ * is silent) and every lease ever granted plus the margin (the primary, if it lives, has stopped
+ * the VM). A HANDOVER is the primary's own word and needs neither.
+ */
+#define SMALL_RECORD 512
+#define RETRY_MS     1000
+#define ACTIVE_MS    2000
+
+static void arm(struct standby *s, int64_t ns)
+{
+    struct timeval tv = mono_span_tv(ns);
+    event_add(s->watch_ev, &tv);
+}
+
+bool standby_can_activate(const struct standby *s)
+{
+    return s->replica && s->store_open && s->store.usable && s->store.sealed > 0;
+}
+
+static struct mono activation_time(const struct standby *s)
+{
+    struct mono lease = lease_granted_free_at(&s->granted, s->conf->lease_margin_ms * NS_PER_MS);
+    return s->forced ? lease : mono_max(lease, detector_deadline(&s->detector));
+}
+
+static void suspect(struct standby *s, struct mono now)
+{
+    if (s->phase != STANDBY_SUSPECT) {
+        s->phase = STANDBY_SUSPECT;
+        (void)FAULT(backup_suspect);
+        child_degrade(&s->child, "primary-silent",
+                      s->forced
+                          ? "takeover ordered; waiting for the lease to run out"
+                          : "the primary is silent; it is resumed here when its lease is over");
+    }
+    struct mono at = activation_time(s);
+    if (mono_before(now, at)) {
+        arm(s, mono_sub(at, now));
+        return;
+    }
+    standby_takeover_now(s, s->forced ? "ordered by the operator" : "the primary is silent");
+}
+
+static void watch_active(struct standby *s)
+{
+    struct hv_info info;
+    struct err err;
+    if (hv_find(s->hv, s->child.uuid_text, &info, &err) < 0 && errno == ENOENT)
+        child_degrade(&s->child, "vm-gone", "the VM that was resumed here is gone");
+    else
+        child_restore(&s->child, "vm-gone");
+    arm(s, ACTIVE_MS * NS_PER_MS);
+}
+
+void standby_watch(struct standby *s)
+{
+    struct mono now = mono_now();
+
+    if (s->phase == STANDBY_ACTIVE) {
+        watch_active(s);
+        return;
+    }
+    if (s->phase == STANDBY_ACTIVATING) { /* an activation failed: try again */
+        standby_takeover_now(s, "trying again");
+        return;
+    }
+    if (s->phase != STANDBY_READY && s->phase != STANDBY_SUSPECT)
+        return;
+    /* Late ourselves: what waits in the socket was sent in time. */
+    if (s->link && link_has_input(s->link) && !s->forced) {
+        arm(s, NS_PER_MS);
+        return;
+    }
+    if (s->forced || detector_suspects(&s->detector, now)) {
+        suspect(s, now);
+        return;
+    }
+    if (s->phase == STANDBY_SUSPECT) {
+        s->phase = STANDBY_READY;
+        child_restore(&s->child, "primary-silent");
+    }
+    arm(s, mono_sub(detector_deadline(&s->detector), now));
+}
+
+static void on_watch(evutil_socket_t fd, short what, void *arg)
+{
+    (void)fd;
+    (void)what;
+    standby_watch(arg);
+}
+
+int standby_watch_init(struct standby *s)
+{
+    lease_granted_init(&s->granted);
+    s->watch_ev = event_new(s->child.base, -1, 0, on_watch, s);
+    return s->watch_ev ? 0 : -1;
+}
+
+static void tell_primary(struct standby *s)
+{
+    struct msg_handover_ack m = {.epoch = s->sealed_epoch, .generation = s->rec.generation};
+
+    if (!s->link)
+        return;
+    if (link_session(s->link)->state == SESSION_HANDED) {
+        struct wcur *w = link_room(s->link, SMALL_RECORD);
+        if (w) {
+            if (!session_put_handover_ack(link_session(s->link), w, &m))
+                log_warnx("HANDOVER not acknowledged");
+            link_commit(s->link);
+        }
+    }
+    link_free(s->link, true);
+    s->link = NULL;
+}
+
+static void activated(struct standby *s, const char *why)
+{
+    int64_t silent_ms = mono_sub(mono_now(), s->detector.last) / NS_PER_MS;
+
+    s->replica = NULL; /* it is the VM now, and no longer ours */
+    s->phase = STANDBY_ACTIVE;
+    (void)FAULT(backup_activated);
+    standby_net_announce(s);
+    standby_net_close(s);
+    if (standby_record(s, VM_ACTIVE, s->rec.generation) < 0)
+        log_warnx("the record still says 'activating'; the running VM says the rest");
+    child_restore(&s->child, "primary-silent");
+    child_restore(&s->child, "link-lost");
+    child_restore(&s->child, "activation");
+    child_event(
+        &s->child, LOG_LEVEL_WARN, "activated",
+        "the VM runs here from epoch %llu under generation %llu, %lld ms after the last record "
+        "from the primary: %s",
+        (unsigned long long)s->sealed_epoch, (unsigned long long)s->rec.generation,
+        (long long)silent_ms, why);
+    tell_primary(s);
+    store_free(&s->store);
+    s->store_open = false;
+    child_reply_ok(&s->child, s->failover_id, NULL);
+    s->failover_id = 0;
+    standby_status_send(s);
+    arm(s, ACTIVE_MS * NS_PER_MS);
+}
+
+static void activation_failed(struct standby *s, const struct err *err)
+{
+    child_degrade(&s->child, "activation", "the VM could not be resumed here: %s", err->text);
+    if (s->link && link_session(s->link)->state == SESSION_HANDED) {
+        /* The primary still has the VM, stopped: it can resume it there. */
+        standby_release(s, WIRE_BYE_FAILED, err->text);
+        return;
+    }
+    arm(s, RETRY_MS * NS_PER_MS);
+}
+
+void standby_takeover_now(struct standby *s, const char *why)
+{
+    struct err err;
+
+    if (s->phase != STANDBY_ACTIVATING) {
+        s->phase = STANDBY_ACTIVATING;
+        store_abandon(&s->store);
+        frameq_clear(&s->held);
+        (void)FAULT(backup_generation);
+        if (standby_record(s, VM_ACTIVATING, s->rec.generation + 1) < 0) {
+            s->phase = STANDBY_SUSPECT; /* not durable: not allowed. Try again. */
+            child_degrade(&s->child, "activation",
+                          "takeover waits: the new generation is not durable");
+            arm(s, RETRY_MS * NS_PER_MS);
+            return;
+        }
+        child_event(&s->child, LOG_LEVEL_WARN, "takeover", "taking over: %s", why);
+    }
+    (void)FAULT(backup_before_activate);
+    const char *net = s->hold == WIRE_HOLD_NONE ? NULL : s->port_spec;
+    if (hv_activate(s->replica, net, &err) < 0)
+        activation_failed(s, &err);
+    else
+        activated(s, why);
+}
+
+void standby_force(struct standby *s, json_int_t id)
+{
+    struct err err;
+
+    if (!standby_can_activate(s) || s->phase == STANDBY_ACTIVATING || s->phase == STANDBY_ACTIVE) {
+        (void)err_set(&err, "see remusctl --backup status",
+                      "no sealed epoch of this VM to resume here");
+        child_reply_err(&s->child, id, "refused", &err);
+        return;
+    }
+    s->failover_id = id;
+    s->forced = true;
+    child_event(&s->child, LOG_LEVEL_WARN, "takeover-ordered",
+                "takeover ordered by the operator: waiting for the lease");
+    link_free(s->link, false);
+    s->link = NULL;
+    standby_watch(s);
+}

@@ -1,0 +1,166 @@
+/* SPDX-License-Identifier: GPL-2.0-or-later */
+#include "engine/output.h"
+
+#include <errno.h>
+#include <stdio.h>
+#include <string.h>
+
+#include "engine/base/log.h"
+
+/* Frames per turn of the loop: a flood from one side starves neither timers nor the other side. */
+#define FRAMES_PER_TURN 64
+
+void output_init(struct output *o, struct event_base *base, struct hv_vm *vm, enum wire_hold hold,
+                 const char *net, size_t held_limit)
+{
+    memset(o, 0, sizeof(*o));
+    o->base = base;
+    o->vm = vm;
+    o->hold = hold;
+    o->epoch = 1;
+    snprintf(o->net, sizeof(o->net), "%s", net);
+    frameq_init(&o->held, held_limit);
+}
+
+static void stop_event(struct event **ev)
+{
+    if (*ev)
+        event_free(*ev);
+    *ev = NULL;
+}
+
+static void from_guest(struct output *o, size_t len)
+{
+    addrs_learn(&o->addrs, o->buf, len);
+    /* A full queue drops and counts: status shows it. */
+    (void)frameq_push(&o->held, o->epoch, o->buf, len);
+}
+
+static void on_nic(evutil_socket_t fd, short what, void *arg)
+{
+    struct output *o = arg;
+    (void)fd;
+    (void)what;
+
+    for (int i = 0; i < FRAMES_PER_TURN; i++) {
+        ssize_t n = port_read(o->nic, o->buf, sizeof(o->buf));
+        if (n > 0) {
+            from_guest(o, (size_t)n);
+            continue;
+        }
+        if (n < 0) /* the VM is gone or has dropped its interface: hv_watch_fd tells which */
+            stop_event(&o->nic_ev);
+        return;
+    }
+}
+
+static void on_outside(evutil_socket_t fd, short what, void *arg)
+{
+    struct output *o = arg;
+    (void)fd;
+    (void)what;
+
+    for (int i = 0; i < FRAMES_PER_TURN; i++) {
+        ssize_t n = port_read(o->outside, o->buf, sizeof(o->buf));
+        if (n > 0) {
+            output_inject(o, o->buf, (size_t)n);
+            continue;
+        }
+        if (n < 0) {
+            log_warnx("network port %s is gone: the guest receives nothing", port_name(o->outside));
+            stop_event(&o->outside_ev);
+        }
+        return;
+    }
+}
+
+static int watch(struct output *o, struct port *port, event_callback_fn cb, struct event **ev)
+{
+    if (port_fd(port) < 0)
+        return 0;
+    *ev = event_new(o->base, port_fd(port), EV_READ | EV_PERSIST, cb, o);
+    if (*ev && event_add(*ev, NULL) == 0)
+        return 0;
+    stop_event(ev);
+    errno = ENOMEM;
+    return -1;
+}
+
+static int take_nic(struct output *o, struct err *err)
+{
+    int fd;
+    if (hv_net_take(o->vm, &fd, err) < 0)
+        return -1;
+    o->nic = port_from_fd(fd, "guest");
+    if (!o->nic || watch(o, o->nic, on_nic, &o->nic_ev) < 0)
+        return err_errno(err, "", "guest's interface");
+    return 0;
+}
+
+int output_take(struct output *o, struct err *err)
+{
+    if (o->nic || o->hold == WIRE_HOLD_NONE)
+        return 0;
+    if (o->hold == WIRE_HOLD_PRIMARY) {
+        o->outside = port_open(o->net, err);
+        if (!o->outside)
+            return -1;
+        if (watch(o, o->outside, on_outside, &o->outside_ev) < 0) {
+            (void)err_errno(err, "", "network port %s", o->net);
+            output_close(o);
+            return -1;
+        }
+    }
+    if (take_nic(o, err) < 0) {
+        output_close(o);
+        return -1;
+    }
+    return 0;
+}
+
+void output_close(struct output *o)
+{
+    stop_event(&o->nic_ev);
+    stop_event(&o->outside_ev);
+    port_close(o->nic);
+    port_close(o->outside);
+    o->nic = o->outside = NULL;
+    frameq_clear(&o->held);
+}
+
+int output_give(struct output *o, struct err *err)
+{
+    if (!o->nic)
+        return 0;
+    output_close(o);
+    return hv_net_give(o->vm, err);
+}
+
+void output_cut(struct output *o, uint64_t epoch)
+{
+    o->epoch = epoch + 1;
+}
+
+size_t output_release(struct output *o, uint64_t sealed)
+{
+    size_t len, n = 0;
+    const void *frame;
+
+    if (!o->outside)
+        return 0;
+    while ((frame = frameq_peek(&o->held, sealed, &len)) != NULL) {
+        if (port_write(o->outside, frame, len) == 0)
+            o->sent_frames++;
+        frameq_pop(&o->held);
+        n++;
+    }
+    return n;
+}
+
+void output_inject(struct output *o, const void *frame, size_t len)
+{
+    if (o->nic && port_write(o->nic, frame, len) == 0)
+        o->in_frames++;
+    else
+        o->in_dropped++;
+}

@@ -1,0 +1,178 @@
+/* SPDX-License-Identifier: GPL-2.0-or-later */
+#ifndef REMUS_PRIMARY_H
+#define REMUS_PRIMARY_H
+
+#include "engine/base/child.h"
+#include "engine/capture.h"
+#include "engine/detect/detector.h"
+#include "engine/detect/lease.h"
+#include "engine/detect/vmrecord.h"
+#include "engine/dial.h"
+#include "engine/link/link.h"
+#include "engine/output.h"
+#include "engine/remusd_conf.h"
+#include "engine/sender.h"
+#include "engine/window.h"
+
+/**
+ * remusd's child for one VM: the checkpoint loop. One process, one thread, one event loop.
+ *
+ *   primary.c          start, commands from the daemon, end
+ *   primary_session.c  connect, greet, records from the backup, loss of the link
+ *   primary_sync.c     first copy of a session, VM running
+ *   primary_loop.c     the epoch: deadline, capture, coding, seal, release
+ *   primary_guard.c    lease, fault detector, heartbeats, life of the VM
+ *   primary_leave.c    unprotect, shutdown, planned failover, fenced
+ *   primary_status.c   the status object
+ *
+ * Phases:
+ *   CONNECTING -> GREETING -> SYNCING -> RUNNING -> LEAVING -> (end)
+ * and back to CONNECTING whenever a session is lost. The first EPOCH_END of a session puts the
+ * lease in force; it stays so over a lost session until the backup gives up its right to activate:
+ * by WELCOME to a new generation, by BYE or BYE_ACK, or by a REJECT that names this primary's own
+ * generation.
+ */
+enum primary_phase {
+    PRIMARY_CONNECTING,
+    PRIMARY_GREETING,
+    PRIMARY_SYNCING,
+    PRIMARY_RUNNING,
+    PRIMARY_LEAVING,
+    PRIMARY_ENDED,
+};
+
+/** What the child works towards. */
+enum primary_goal {
+    GOAL_PROTECT,
+    GOAL_UNPROTECT,
+    GOAL_SHUTDOWN, /* remusd stops; protection resumes when it is back */
+    GOAL_FAILOVER, /* planned: the VM is to run at the backup */
+    GOAL_VM_OFF,   /* the guest powered off */
+    GOAL_VM_LOST,  /* the VM crashed: the backup is to resume it */
+};
+
+/** Why the VM is kept stopped outside a capture; it runs when none is left. */
+#define HOLD_LEASE   (1u << 0) /* no lease: another copy may be running */
+#define HOLD_CODING  (1u << 1) /* its memory is the staging area of an epoch too large for it */
+#define HOLD_LEAVING (1u << 2) /* planned failover: this copy has run for the last time */
+
+struct primary {
+    struct child child;
+    const struct remusd_conf *conf;
+    struct hv *hv;
+    struct hv_vm *vm;
+    struct hv_info info;
+    struct vmrecord rec, rec_before; /* rec_before: as found, to put back when protect is refused */
+    bool had_rec;
+    enum primary_phase phase;
+    enum primary_goal goal;
+    json_int_t protect_id, goal_id; /* commands waiting for an answer; 0: none */
+    bool ever_welcomed;
+
+    struct dial *dial;
+    struct link *link;
+    struct event *retry_ev, *greet_ev;
+    struct msg_welcome welcome;
+
+    unsigned holds;
+    struct capture capture;
+    struct sender sender;
+    struct output output;
+    struct window window;
+
+    /* the epoch in work */
+    uint64_t epoch;    /* last one begun */
+    bool coding, live; /* sender busy; with pages of the live copy */
+    struct event *code_ev;
+    struct mono captured;
+    size_t hold_pages;
+
+    /* live copy */
+    struct bitmap todo;
+    bool logging; /* the dirty log is on: it stays on over sessions */
+    unsigned round;
+    uint64_t sync_done, sync_total;
+    struct mono sync_start;
+
+    /* the deadline */
+    struct event *epoch_ev;
+    struct mono deadline;
+    bool due, late;
+    uint64_t missed;
+
+    /* the backup's answers */
+    uint64_t sealed;
+    struct mono sealed_at;
+    struct detector detector;
+    struct lease_held lease;
+    struct event *guard_ev, *beat_ev, *vm_ev, *vm_poll_ev, *leave_ev, *status_ev;
+    struct mono last_asked; /* when something that is acknowledged was last sent */
+
+    struct hist ack_us;
+    uint64_t seals; /* over the whole life */
+    struct mono rate_at;
+    uint64_t rate_seals, bytes_before; /* octets of earlier sessions */
+    double rate;
+};
+
+/* primary.c */
+int primary_main(const char *uuid_text, const struct remusd_conf *conf);
+/** Ends the child: says "done", leaves the loop. The VM is left as it is. */
+void primary_end(struct primary *p);
+/** Fails the pending protect command (nothing was protected yet), undoes what it did, ends. */
+void primary_refuse(struct primary *p, const char *code, const struct err *err);
+/** Keeps the VM stopped / lets it run again when no reason is left. */
+void primary_hold(struct primary *p, unsigned why);
+void primary_let(struct primary *p, unsigned why);
+/** Makes the record durable in `state`. -1: it is not, and must not be acted upon. */
+int primary_record(struct primary *p, enum vmrecord_state state) MUST_CHECK;
+
+/* primary_session.c */
+void primary_connect(struct primary *p);
+/** The session is over: back to CONNECTING. */
+void primary_lost(struct primary *p, const char *cause, const char *text);
+/** The backup has given up its right to activate: no lease binds, the guest is on its own network.
+ */
+void primary_released(struct primary *p);
+
+/* primary_sync.c */
+void primary_sync_start(struct primary *p);
+/** All of the present round is coded. */
+void primary_sync_round(struct primary *p);
+json_t *primary_sync_status(const struct primary *p);
+
+/* primary_loop.c */
+int primary_loop_init(struct primary *p) MUST_CHECK;
+void primary_loop_reset(struct primary *p);
+/** Captures now if the epoch is due and nothing stands in the way; else counts a miss. */
+void primary_try_epoch(struct primary *p);
+/** Ends epoch `p->epoch`'s capture; `also` is what the live copy has not sent. */
+void primary_capture(struct primary *p, const struct bitmap *also, bool last);
+/** Codes on as far as the link takes it. */
+void primary_code(struct primary *p);
+void primary_sealed(struct primary *p, const struct msg_ack *m);
+
+/* primary_guard.c */
+int primary_guard_init(struct primary *p) MUST_CHECK;
+void primary_guard_stop(struct primary *p);
+void primary_heard(struct primary *p);
+void primary_lease_start(struct primary *p, struct mono sent);
+void primary_lease_renew(struct primary *p, struct mono sent, uint32_t lease_ms);
+
+/* primary_leave.c */
+void primary_leave(struct primary *p, enum primary_goal goal, json_int_t id, bool force);
+/** A session is open and the goal is not GOAL_PROTECT. */
+void primary_leave_step(struct primary *p);
+void primary_bye_acked(struct primary *p);
+void primary_handed_over(struct primary *p, uint64_t generation);
+/** The backup says that it runs the VM: destroys the stale copy here. */
+void primary_fenced(struct primary *p, const char *text, uint64_t generation);
+/** The VM ended here without being asked to. */
+void primary_vm_gone(struct primary *p, enum hv_gone how);
+
+/* primary_status.c */
+int primary_status_init(struct primary *p) MUST_CHECK;
+void primary_status_send(struct primary *p);
+bool primary_is_protected(const struct primary *p);
+
+#endif

@@ -1,0 +1,175 @@
+/* SPDX-License-Identifier: GPL-2.0-or-later */
+#include "engine/primary.h"
+
+#include "engine/base/fault.h"
+
+/*
+ * What keeps two copies from speaking (I3): without a lease nothing is released (primary_loop.c)
+ * and the VM is stopped here. And what keeps the lease alive: a beat whenever no epoch asks for an
+ * ack.
+ */
+#define SMALL_RECORD 512
+#define VM_POLL_MS   500
+
+static void arm(struct event *ev, int64_t ns)
+{
+    struct timeval tv = mono_span_tv(ns);
+    event_add(ev, &tv);
+}
+
+/* ---- lease ---- */
+
+static void lease_check(struct primary *p)
+{
+    struct mono now = mono_now();
+    if (!p->lease.in_force)
+        return;
+    if (lease_held_valid(&p->lease, now)) {
+        arm(p->guard_ev, mono_sub(p->lease.expires, now));
+        return;
+    }
+    (void)FAULT(primary_lease_lost);
+    primary_hold(p, HOLD_LEASE);
+    child_degrade(&p->child, "lease-lost",
+                  "no lease from the backup: the VM is stopped and silent until it answers "
+                  "(or: remusctl unprotect --force, if the backup surely does not run it)");
+}
+
+static void on_guard(evutil_socket_t fd, short what, void *arg)
+{
+    (void)fd;
+    (void)what;
+    lease_check(arg);
+}
+
+void primary_lease_start(struct primary *p, struct mono sent)
+{
+    if (p->lease.in_force)
+        return;
+    lease_held_start(&p->lease, sent, (int64_t)p->welcome.lease_ms * NS_PER_MS);
+    lease_check(p);
+}
+
+void primary_lease_renew(struct primary *p, struct mono sent, uint32_t lease_ms)
+{
+    if (!p->lease.in_force || lease_ms > WIRE_LEASE_MAX_MS)
+        return;
+    lease_held_renew(&p->lease, sent, (int64_t)lease_ms * NS_PER_MS);
+    if ((p->holds & HOLD_LEASE) && lease_held_valid(&p->lease, mono_now())) {
+        child_restore(&p->child, "lease-lost");
+        primary_let(p, HOLD_LEASE);
+        lease_check(p);
+    }
+}
+
+/* ---- beats and the fault detector ---- */
+
+static void send_beat(struct primary *p)
+{
+    struct mono now = mono_now();
+    struct msg_beat m = {.sent_ns = (uint64_t)now.ns};
+    struct wcur *w = link_room(p->link, SMALL_RECORD);
+    if (!w)
+        return;
+    if (session_put_beat(link_session(p->link), w, &m))
+        p->last_asked = now;
+    link_commit(p->link);
+    link_flush(p->link);
+}
+
+static void watch_backup(struct primary *p)
+{
+    struct mono now = mono_now();
+    int64_t silent_ms = mono_sub(now, p->detector.last) / NS_PER_MS;
+
+    if (!detector_suspects(&p->detector, now)) {
+        child_restore(&p->child, "backup-silent");
+        return;
+    }
+    child_degrade(&p->child, "backup-silent", "nothing heard from the backup for %lld ms",
+                  (long long)silent_ms);
+    /* Late answers are worth more than a new first copy, up to the ceiling. */
+    if (silent_ms >= p->conf->detector_ceiling_ms)
+        primary_lost(p, "backup-silent", "nothing heard from the backup up to the ceiling");
+}
+
+static void on_beat(evutil_socket_t fd, short what, void *arg)
+{
+    struct primary *p = arg;
+    (void)fd;
+    (void)what;
+
+    if (p->link && (p->phase == PRIMARY_SYNCING || p->phase == PRIMARY_RUNNING)) {
+        if (mono_sub(mono_now(), p->last_asked) >= p->conf->beat_ms * NS_PER_MS)
+            send_beat(p);
+        watch_backup(p);
+    }
+    if (p->phase != PRIMARY_ENDED)
+        arm(p->beat_ev, p->conf->beat_ms * NS_PER_MS);
+}
+
+void primary_heard(struct primary *p)
+{
+    if (p->phase == PRIMARY_GREETING)
+        detector_init(&p->detector,
+                      &(struct detector_conf){p->conf->detector_floor_ms * NS_PER_MS,
+                                              p->conf->detector_ceiling_ms * NS_PER_MS},
+                      mono_now());
+    else
+        detector_heard(&p->detector, mono_now());
+}
+
+/* ---- the VM's own life ---- */
+
+static void vm_check(struct primary *p)
+{
+    enum hv_gone how = hv_vm_gone(p->vm);
+    if (how != HV_ALIVE && p->phase != PRIMARY_ENDED)
+        primary_vm_gone(p, how);
+}
+
+static void on_vm(evutil_socket_t fd, short what, void *arg)
+{
+    (void)fd;
+    (void)what;
+    vm_check(arg);
+}
+
+static void on_vm_poll(evutil_socket_t fd, short what, void *arg)
+{
+    struct primary *p = arg;
+    (void)fd;
+    (void)what;
+    vm_check(p);
+    if (p->phase != PRIMARY_ENDED)
+        arm(p->vm_poll_ev, VM_POLL_MS * NS_PER_MS);
+}
+
+int primary_guard_init(struct primary *p)
+{
+    struct event_base *base = p->child.base;
+    lease_held_init(&p->lease);
+    p->guard_ev = event_new(base, -1, 0, on_guard, p);
+    p->beat_ev = event_new(base, -1, 0, on_beat, p);
+    p->vm_poll_ev = event_new(base, -1, 0, on_vm_poll, p);
+    if (!p->guard_ev || !p->beat_ev || !p->vm_poll_ev)
+        return -1;
+    if (hv_watch_fd(p->vm) >= 0) {
+        p->vm_ev = event_new(base, hv_watch_fd(p->vm), EV_READ | EV_PERSIST, on_vm, p);
+        if (!p->vm_ev || event_add(p->vm_ev, NULL) < 0)
+            return -1;
+    }
+    arm(p->beat_ev, p->conf->beat_ms * NS_PER_MS);
+    arm(p->vm_poll_ev, VM_POLL_MS * NS_PER_MS);
+    return 0;
+}
+
+void primary_guard_stop(struct primary *p)
+{
+    struct event **all[] = {&p->guard_ev, &p->beat_ev, &p->vm_ev, &p->vm_poll_ev};
+    for (size_t i = 0; i < ARRAY_LEN(all); i++) {
+        if (*all[i])
+            event_free(*all[i]);
+        *all[i] = NULL;
+    }
+}

@@ -1,0 +1,252 @@
+/* SPDX-License-Identifier: GPL-2.0-or-later */
+#include "engine/primary.h"
+
+#include <stdio.h>
+
+#include "engine/base/fault.h"
+
+/*
+ * Every way out of protection. BYE and HANDOVER are announced ends: the other side never takes them
+ * for a death, and this side acts on them only when they are acknowledged, because until then the
+ * backup may activate.
+ */
+#define SMALL_RECORD     512
+#define LEAVE_TIMEOUT_MS 3000
+
+static void reply_goal_err(struct primary *p, const char *code, const char *hint, const char *text)
+{
+    struct err err;
+    (void)err_set(&err, hint, "%s", text);
+    child_reply_err(&p->child, p->goal_id, code, &err);
+    p->goal_id = 0;
+}
+
+static void reply_goal_ok(struct primary *p)
+{
+    child_reply_ok(&p->child, p->goal_id, NULL);
+    p->goal_id = 0;
+}
+
+static void forget_record(struct primary *p)
+{
+    struct err err;
+    if (vmrecord_remove(p->conf->state_dir, &p->child.uuid, &err) < 0)
+        log_errx("%s", err.text);
+}
+
+static void on_leave_timeout(evutil_socket_t fd, short what, void *arg)
+{
+    struct primary *p = arg;
+    (void)fd;
+    (void)what;
+    /* Not acknowledged: the backup may activate. The guest stays silent; its record says so. */
+    child_event(&p->child, LOG_LEVEL_ERROR, "left-unacknowledged",
+                "the backup did not acknowledge: it may resume the VM");
+    primary_end(p);
+}
+
+static void bound_leaving(struct primary *p)
+{
+    if (p->goal != GOAL_SHUTDOWN && p->goal != GOAL_VM_OFF && p->goal != GOAL_VM_LOST)
+        return; /* a person waits and can give up */
+    if (!p->leave_ev)
+        p->leave_ev = event_new(p->child.base, -1, 0, on_leave_timeout, p);
+    struct timeval tv = mono_span_tv(LEAVE_TIMEOUT_MS * NS_PER_MS);
+    event_add(p->leave_ev, &tv);
+}
+
+static void send_bye(struct primary *p)
+{
+    static const struct msg_bye bye[] = {
+        [GOAL_UNPROTECT] = {WIRE_BYE_UNPROTECT, "unprotected by the operator"},
+        [GOAL_SHUTDOWN] = {WIRE_BYE_SHUTDOWN, "remusd stops"},
+        [GOAL_VM_OFF] = {WIRE_BYE_VM_OFF, "the guest powered off"},
+    };
+    struct wcur *w = link_room(p->link, SMALL_RECORD);
+    bool ok = w && session_put_bye(link_session(p->link), w, &bye[p->goal]);
+    if (w)
+        link_commit(p->link);
+    if (!ok) {
+        primary_lost(p, "memory", "BYE could not be sent");
+        return;
+    }
+    link_flush(p->link);
+    primary_loop_reset(p);
+    p->phase = PRIMARY_LEAVING;
+}
+
+static void send_handover(struct primary *p, enum wire_handover reason)
+{
+    struct msg_handover m = {.epoch = p->sealed, .reason = (uint8_t)reason};
+
+    (void)FAULT(primary_handover);
+    struct wcur *w = link_room(p->link, SMALL_RECORD);
+    bool ok = w && session_put_handover(link_session(p->link), w, &m);
+    if (w)
+        link_commit(p->link);
+    if (!ok) {
+        primary_lost(p, "memory", "HANDOVER could not be sent");
+        return;
+    }
+    link_flush(p->link);
+    p->phase = PRIMARY_LEAVING;
+}
+
+static void failover_step(struct primary *p)
+{
+    if (p->phase != PRIMARY_RUNNING)
+        return; /* the first copy has to end; its capture is then the last */
+    if (!(p->holds & HOLD_LEAVING)) {
+        p->due = true;
+        primary_try_epoch(p);
+    } else if (!p->coding && p->sealed == p->epoch) {
+        send_handover(p, WIRE_HANDOVER_PLANNED);
+    }
+}
+
+void primary_leave_step(struct primary *p)
+{
+    if (p->phase != PRIMARY_SYNCING && p->phase != PRIMARY_RUNNING)
+        return;
+    switch (p->goal) {
+    case GOAL_PROTECT:
+        break;
+    case GOAL_FAILOVER:
+        failover_step(p);
+        break;
+    case GOAL_VM_LOST:
+        /* What is captured is still coded and counts. */
+        if (p->phase == PRIMARY_RUNNING && !p->coding && p->sealed > 0)
+            send_handover(p, WIRE_HANDOVER_CRASHED);
+        break;
+    default:
+        send_bye(p);
+    }
+}
+
+static void unprotect_by_force(struct primary *p)
+{
+    child_event(&p->child, LOG_LEVEL_WARN, "unprotect-forced",
+                "protection ended without the backup's word");
+    primary_released(p);
+    forget_record(p);
+    reply_goal_ok(p);
+    primary_end(p);
+}
+
+void primary_leave(struct primary *p, enum primary_goal goal, json_int_t id, bool force)
+{
+    if (goal == GOAL_UNPROTECT && force) {
+        if (p->goal_id)
+            reply_goal_err(p, "busy", "", "overtaken by unprotect --force");
+        p->goal_id = id;
+        unprotect_by_force(p);
+        return;
+    }
+    if (p->goal != GOAL_PROTECT && goal != GOAL_SHUTDOWN) {
+        struct err err;
+        (void)err_set(&err, "wait for it, or unprotect --force", "protection is already ending");
+        child_reply_err(&p->child, id, "busy", &err);
+        return;
+    }
+    p->goal = goal;
+    if (id)
+        p->goal_id = id;
+    bound_leaving(p);
+    bool session = p->phase == PRIMARY_SYNCING || p->phase == PRIMARY_RUNNING;
+    if (session)
+        primary_leave_step(p);
+    else if (!p->lease.in_force && goal != GOAL_FAILOVER && p->phase != PRIMARY_LEAVING)
+        primary_bye_acked(p); /* nobody holds anything that could be activated */
+}
+
+void primary_bye_acked(struct primary *p)
+{
+    primary_released(p);
+    if (p->goal == GOAL_SHUTDOWN) {
+        if (primary_record(p, VM_WANTED) < 0)
+            log_errx(
+                "protection resumes with a stopped VM: its record says that a backup may run it");
+    } else {
+        forget_record(p);
+    }
+    child_event(&p->child, LOG_LEVEL_INFO, "unprotected", "protection ended");
+    reply_goal_ok(p);
+    primary_end(p);
+}
+
+static void destroy_stale(struct primary *p, uint64_t generation)
+{
+    struct err err;
+
+    if (generation > p->rec.generation)
+        p->rec.generation = generation;
+    if (primary_record(p, VM_FENCED) < 0)
+        log_errx("the VM's record could not be made durable");
+    (void)FAULT(primary_fenced);
+    output_close(&p->output);
+    if (hv_destroy(p->vm, &err) < 0)
+        child_event(&p->child, LOG_LEVEL_ERROR, "stale-not-destroyed",
+                    "the stale copy here is stopped and silent but not destroyed: %s", err.text);
+    p->vm = NULL;
+}
+
+void primary_handed_over(struct primary *p, uint64_t generation)
+{
+    child_event(&p->child, LOG_LEVEL_INFO, "handed-over",
+                "the VM runs at %s under generation %llu; destroyed here", p->rec.peer,
+                (unsigned long long)generation);
+    destroy_stale(p, generation);
+    reply_goal_ok(p);
+    primary_end(p);
+}
+
+void primary_fenced(struct primary *p, const char *text, uint64_t generation)
+{
+    /* A first protect of a VM that nobody promised to a backup: it is not ours to destroy. */
+    if (p->rec.state != VM_PROTECTING && !p->lease.in_force) {
+        struct err err;
+        (void)err_set(&err, "if the copy at the backup is gone: remusctl --backup forget VM there",
+                      "the backup refused: %s", text);
+        if (p->protect_id)
+            primary_refuse(p, "refused", &err);
+        else
+            primary_lost(p, "fenced", text);
+        return;
+    }
+    child_event(&p->child, LOG_LEVEL_WARN, "fenced",
+                "the backup runs the VM (generation %llu): the stale copy here is destroyed: %s",
+                (unsigned long long)generation, text);
+    destroy_stale(p, generation);
+    if (p->goal == GOAL_FAILOVER)
+        reply_goal_ok(p);
+    else
+        reply_goal_err(p, "refused", "", "the backup had taken the VM over");
+    primary_end(p);
+}
+
+void primary_vm_gone(struct primary *p, enum hv_gone how)
+{
+    bool session = p->phase == PRIMARY_SYNCING || p->phase == PRIMARY_RUNNING;
+
+    if (p->goal == GOAL_VM_OFF || p->goal == GOAL_VM_LOST)
+        return;
+    if (p->goal_id)
+        reply_goal_err(p, "failed", "", "the VM is gone");
+    child_event(&p->child, how == HV_SHUTDOWN ? LOG_LEVEL_INFO : LOG_LEVEL_ERROR,
+                how == HV_SHUTDOWN ? "vm-off" : "vm-crashed",
+                how == HV_SHUTDOWN ? "the guest powered off" : "the VM vanished");
+    p->goal = how == HV_SHUTDOWN ? GOAL_VM_OFF : GOAL_VM_LOST;
+    if (p->phase == PRIMARY_SYNCING && how == HV_CRASHED)
+        p->goal = GOAL_VM_OFF; /* nothing sealed in this session: nothing to resume */
+    bound_leaving(p);
+    if (session && p->coding && !p->capture.staged) {
+        /* Its pages went with it: silence lets the backup resume the last sealed epoch. */
+        primary_lost(p, "vm-crashed", "the VM vanished while its memory was being sent");
+        session = false;
+    }
+    if (session)
+        primary_leave_step(p);
+    else if (!p->lease.in_force)
+        primary_bye_acked(p);
+}

@@ -1,0 +1,235 @@
+/* SPDX-License-Identifier: GPL-2.0-or-later */
+#include "engine/remusd.h"
+
+#include <errno.h>
+#include <event2/event.h>
+#include <signal.h>
+#include <stdlib.h>
+#include <string.h>
+
+#include "engine/base/log.h"
+#include "engine/base/mono.h"
+#include "engine/base/statefile.h"
+#include "engine/base/supervisor.h"
+#include "engine/detect/vmrecord.h"
+#include "engine/dial.h"
+#include "engine/hv/hv.h"
+#include "engine/respawn.h"
+#include "proto/wire.h"
+
+/* A child says goodbye to its backup within this (primary_leave.c waits 3 s). */
+#define SHUTDOWN_MS 5000
+
+struct remusd {
+    const struct remusd_conf *conf;
+    struct event_base *base;
+    struct supervisor *sup;
+    struct hv *hv;
+    struct respawn *respawn;
+    struct event *term_ev, *int_ev;
+};
+
+static int hold_parse(const char *text, int *ret)
+{
+    static const char *const names[] = {"backup", "primary", "none"};
+    for (size_t i = 0; i < ARRAY_LEN(names); i++) {
+        if (strcmp(names[i], text) == 0) {
+            *ret = (int)i;
+            return 0;
+        }
+    }
+    return -1;
+}
+
+struct protect {
+    const char *vm, *to;
+    json_int_t epoch_ms;
+    int hold;
+};
+
+/** Everything about the request that can be wrong without asking the VM or the backup. */
+static int parse_protect(const struct remusd *d, json_t *request, struct protect *ret,
+                         const char **code, struct err *err)
+{
+    const char *hold = NULL;
+    int unsafe = 0;
+
+    *ret = (struct protect){.epoch_ms = d->conf->epoch_ms, .hold = d->conf->hold};
+    *code = "bad-request";
+    if (json_unpack(request, "{s:s, s:s, s?I, s?s, s?b}", "vm", &ret->vm, "to", &ret->to,
+                    "epoch_ms", &ret->epoch_ms, "hold", &hold, "unsafe", &unsafe) < 0)
+        return err_set(err, "see docs/control.md", "protect needs 'vm' and 'to'");
+    if (dial_check(ret->to, err) < 0)
+        return -1;
+    if (ret->epoch_ms < 1 || ret->epoch_ms > 10000)
+        return err_set(err, "25 is a good start", "epoch of %lld ms: 1 to 10000 are possible",
+                       (long long)ret->epoch_ms);
+    if (hold && hold_parse(hold, &ret->hold) < 0)
+        return err_set(err, "backup, primary or none", "unknown hold '%s'", hold);
+    *code = "unsafe";
+    if (ret->hold == WIRE_HOLD_NONE && !unsafe)
+        return err_set(err, "add --unsafe if clients may see output of a lost state",
+                       "hold=none lets output out before the backup has sealed it");
+    return 0;
+}
+
+static void protect(struct remusd *d, struct ctl_conn *conn, json_t *request)
+{
+    struct protect want;
+    const char *code;
+    struct err err;
+    struct hv_info info;
+
+    if (parse_protect(d, request, &want, &code, &err) < 0) {
+        ctl_reply_err(conn, code, &err);
+        return;
+    }
+    if (hv_find(d->hv, want.vm, &info, &err) < 0) {
+        ctl_reply_err(conn, errno == ENOENT ? "unknown-vm" : "failed", &err);
+        return;
+    }
+    struct vm_child *child = supervisor_spawn(d->sup, &info.uuid, info.name, &err);
+    if (!child) {
+        if (errno == EEXIST)
+            (void)err_set(&err, "remusctl status shows it", "%s is protected already", info.name);
+        ctl_reply_err(conn, errno == EEXIST ? "already-protected" : "failed", &err);
+        return;
+    }
+    json_t *cmd = json_pack("{s:s, s:s, s:I, s:i}", "cmd", "protect", "to", want.to, "epoch_ms",
+                            want.epoch_ms, "hold", want.hold);
+    (void)supervisor_command(child, cmd, -1, conn);
+    json_decref(cmd);
+}
+
+static void pass_on(struct remusd *d, struct ctl_conn *conn, json_t *request)
+{
+    struct vm_child *child = supervisor_lookup(d->sup, conn, request);
+    if (!child)
+        return;
+    (void)supervisor_command(child, request, -1, conn);
+}
+
+static void on_command(struct ctl_conn *conn, const char *cmd, json_t *request, void *arg)
+{
+    struct remusd *d = arg;
+    struct err err;
+
+    if (strcmp(cmd, "protect") == 0) {
+        protect(d, conn, request);
+    } else if (strcmp(cmd, "unprotect") == 0 || strcmp(cmd, "failover") == 0) {
+        pass_on(d, conn, request);
+    } else {
+        (void)err_set(&err, "see docs/control.md", "remusd has no command '%s'", cmd);
+        ctl_reply_err(conn, "bad-request", &err);
+    }
+}
+
+/** Starts the VM's child again; it goes on from the VM's record. */
+static void resume(const struct uuid *uuid, const char *name, void *arg)
+{
+    struct remusd *d = arg;
+    struct err err;
+    struct vm_child *child = supervisor_spawn(d->sup, uuid, name, &err);
+
+    if (!child) {
+        if (errno != EEXIST) {
+            log_errx("%s", err.text);
+            respawn_later(d->respawn, uuid, name);
+        }
+        return;
+    }
+    json_t *cmd = json_pack("{s:s}", "cmd", "resume");
+    (void)supervisor_command(child, cmd, -1, NULL);
+    json_decref(cmd);
+}
+
+static bool to_be_protected(const struct vmrecord *rec)
+{
+    return rec->state == VM_PROTECTING || rec->state == VM_WANTED;
+}
+
+static void on_child_gone(struct vm_child *child, bool on_purpose, int wait_status, void *arg)
+{
+    struct remusd *d = arg;
+    struct vmrecord rec;
+    struct err err;
+    bool found;
+
+    if (on_purpose)
+        return;
+    supervisor_event(
+        d->sup, child, LOG_LEVEL_ERROR, "child-died",
+        "the VM's process ended unexpectedly (status 0x%x): not protected until it is back",
+        (unsigned)wait_status);
+    if (vmrecord_load(d->conf->state_dir, &child->uuid, &rec, &found, &err) == 0 && found &&
+        to_be_protected(&rec))
+        respawn_later(d->respawn, &child->uuid, child->name);
+}
+
+static void resume_record(const struct vmrecord *rec, void *arg)
+{
+    if (to_be_protected(rec))
+        resume(&rec->uuid, rec->name, arg);
+}
+
+static void on_signal(evutil_socket_t sig, short what, void *arg)
+{
+    struct remusd *d = arg;
+    (void)what;
+    log_info("signal %d: stopping", (int)sig);
+    supervisor_shutdown(d->sup, SHUTDOWN_MS);
+}
+
+static int start(struct remusd *d, const char *const *options, struct err *err)
+{
+    const struct supervisor_args args = {.base = d->base,
+                                         .daemon = "remusd",
+                                         .role = "primary",
+                                         .first_state = "connecting",
+                                         .control_socket = d->conf->control_socket,
+                                         .child_options = options,
+                                         .on_command = on_command,
+                                         .on_child_gone = on_child_gone,
+                                         .arg = d};
+
+    if (statefile_dir_check(d->conf->state_dir, err) < 0 ||
+        hv_open(d->conf->backend, d->conf->backend_conf, &d->hv, err) < 0)
+        return -1;
+    d->sup = supervisor_new(&args, err);
+    if (!d->sup)
+        return -1;
+    d->respawn = respawn_new(d->base, resume, d);
+    d->term_ev = evsignal_new(d->base, SIGTERM, on_signal, d);
+    d->int_ev = evsignal_new(d->base, SIGINT, on_signal, d);
+    if (!d->respawn || !d->term_ev || !d->int_ev) {
+        errno = ENOMEM;
+        return err_errno(err, "", "start");
+    }
+    event_add(d->term_ev, NULL);
+    event_add(d->int_ev, NULL);
+    return vmrecord_each(d->conf->state_dir, resume_record, d, err);
+}
+
+int remusd_run(const struct remusd_conf *conf, const char *config)
+{
+    const char *options[] = {config ? "--config" : NULL, config, NULL};
+    struct remusd d = {.conf = conf, .base = event_base_new()};
+    struct err err;
+
+    if (!d.base)
+        return 1;
+    int rc = start(&d, options, &err);
+    if (rc < 0)
+        log_errx("%s%s%s", err.text, err.hint[0] ? "; " : "", err.hint);
+    else
+        event_base_dispatch(d.base);
+    supervisor_free(d.sup);
+    respawn_free(d.respawn);
+    hv_close(d.hv);
+    if (d.term_ev)
+        event_free(d.term_ev);
+    if (d.int_ev)
+        event_free(d.int_ev);
+    event_base_free(d.base);
+    return rc < 0;
+}

@@ -1,0 +1,47 @@
+#!/usr/bin/python3
+# SPDX-License-Identifier: GPL-2.0-or-later
+"""The product's promise, end to end: a protected VM outlives its host, and its clients do not notice."""
+import os
+import sys
+
+sys.path.insert(0, os.path.dirname(os.path.abspath(__file__)))
+from rig import Rig, wait_for  # noqa: E402
+import tap  # noqa: E402
+
+
+def kill_host(rig, a, vm):
+    """A power cut of host A: daemon, VM child and VM at once."""
+    child = a.child_pid(vm.uuid)
+    vm.kill()
+    a.kill()
+    os.kill(child, 9)
+
+
+def check_replica(rig, vm):
+    report = rig.ask_vm("B", vm.uuid, "check")
+    assert report and report["ok"], f"pattern check: {report}"
+
+
+def outlives(hold):
+    with Rig() as rig:
+        a, b, vm = rig.protected_pair(hold=hold)
+        client = rig.client(vm, seconds=8, clients=4)
+        wait_for("client is served", lambda: b.status(vm.uuid).get("epoch", 0) > 20)
+        kill_host(rig, a, vm)
+        wait_for("B active", lambda: b.state(vm.uuid) == "active")
+        result = client.result()
+        assert client.popen.returncode == 0, result
+        assert not result["violations"], result
+        check_replica(rig, vm)
+
+
+def test_host_death_hold_backup():
+    outlives("backup")
+
+
+def test_host_death_hold_primary():
+    outlives("primary")
+
+
+if __name__ == "__main__":
+    sys.exit(tap.run([(n[5:].replace("_", " "), f) for n, f in sorted(globals().items()) if n.startswith("test_")]))

@@ -1,0 +1,200 @@
+#!/usr/bin/env python3
+# SPDX-License-Identifier: GPL-2.0-or-later
+"""Runs every test, reads its TAP, and ends with one line: N passed, N failed, N skipped.
+
+A process test says in a comment of its own what it needs:
+  # run-alone            nothing else runs meanwhile
+  # time-limit-s: N      instead of the default
+"""
+
+import argparse
+import concurrent.futures
+import os
+import re
+import signal
+import shutil
+import subprocess
+import sys
+import tempfile
+import time
+from pathlib import Path
+
+import tap
+
+ROOT = Path(__file__).resolve().parent.parent
+LIMIT_S = {"unit": 60, "fuzz": 120, "process": 300, "lint": 600}
+SLOWEST_SHOWN = 10
+
+
+class Job:
+    def __init__(self, kind, name, argv, alone=False, limit_s=None):
+        self.kind, self.name, self.argv, self.alone = kind, f"{kind}/{name}", argv, alone
+        self.limit_s = limit_s or LIMIT_S[kind]
+
+
+class Outcome:
+    def __init__(self, job, results, output, seconds):
+        self.job, self.results, self.output, self.seconds = job, results, output, seconds
+
+
+def find_jobs(build, with_lint):
+    jobs = []
+    for source in sorted((ROOT / "tests/unit").glob("test_*.c")):
+        jobs.append(Job("unit", source.stem, [build / "tests" / source.stem]))
+    for source in sorted((ROOT / "tests/fuzz").glob("fuzz_*.c")):
+        name = source.stem.removeprefix("fuzz_")
+        corpus = ROOT / "tests/fuzz/corpus" / name
+        jobs.append(Job("fuzz", name, [build / "fuzz" / f"{source.stem}.replay", corpus]))
+    if with_lint:
+        for check in subprocess.check_output([ROOT / "tests/lint/lint.py", "--list"], text=True).split():
+            jobs.append(Job("lint", check, [ROOT / "tests/lint/lint.py", check]))
+    for source in sorted((ROOT / "tests/process").glob("test_*.py")):
+        text = source.read_text()
+        limit = re.search(r"^# time-limit-s: (\d+)$", text, re.MULTILINE)
+        jobs.append(Job("process", source.stem, [sys.executable, source],
+                        alone=re.search(r"^# run-alone$", text, re.MULTILINE) is not None,
+                        limit_s=int(limit.group(1)) if limit else None))
+    return jobs
+
+
+def test_environment(build, scratch):
+    env = dict(os.environ, REMUS_BUILD=str(build), TMPDIR=str(scratch), PYTHONDONTWRITEBYTECODE="1",
+               CMOCKA_MESSAGE_OUTPUT="TAP", PYTHONPATH=str(ROOT / "tests"))
+    # A report goes to a file, so that one from a daemon that a test started is not overlooked.
+    reports = scratch / "sanitizer-report"
+    env["ASAN_OPTIONS"] = f"log_path={reports}:" + env.get("ASAN_OPTIONS", "")
+    env["UBSAN_OPTIONS"] = f"print_stacktrace=1:log_path={reports}:" + env.get("UBSAN_OPTIONS", "")
+    return env
+
+
+def end_group(process):
+    """The test and whatever it left running."""
+    try:
+        os.killpg(process.pid, signal.SIGKILL)
+    except ProcessLookupError:
+        pass
+
+
+def run_process(job, env, limit_s, stdout, stderr):
+    """Exit status, negative for a signal, None when the time limit ended it."""
+    process = subprocess.Popen([str(a) for a in job.argv], cwd=ROOT, env=env, stdout=stdout,
+                               stderr=stderr, stdin=subprocess.DEVNULL, start_new_session=True)
+    try:
+        return process.wait(limit_s)
+    except subprocess.TimeoutExpired:
+        return None
+    finally:
+        end_group(process)
+        process.wait()
+
+
+def judge(job, status, text, reports, limit_s):
+    results = tap.parse(text)
+    if not results.has_plan and not results.points() and job.kind == "fuzz" and status == 0:
+        results.passed.append("replay")
+        return results
+    if status is None:
+        results.failed.append(("(time)", f"still running after {limit_s} s"))
+    elif status < 0:
+        results.failed.append(("(crash)", f"ended by {signal.Signals(-status).name}"))
+    elif not results.has_plan or results.points() != results.planned:
+        results.failed.append(("(plan)", f"{results.planned} tests planned, {results.points()} "
+                               f"reported, exit status {status}"))
+    elif status != 0 and not results.failed:
+        results.failed.append(("(exit)", f"exit status {status} without a failed test"))
+    if reports:
+        results.failed.append(("(sanitizer)", "a sanitizer reported an error, see below"))
+    return results
+
+
+def run_job(job, build, factor):
+    limit_s = job.limit_s * factor
+    scratch = Path(tempfile.mkdtemp(prefix="remus-"))
+    started = time.monotonic()
+    try:
+        with tempfile.TemporaryFile() as out, tempfile.TemporaryFile() as err:
+            try:
+                status = run_process(job, test_environment(build, scratch), limit_s, out, err)
+            except OSError as error:
+                status = 127
+                err.write(f"cannot start: {error}\n".encode())
+            out.seek(0)
+            err.seek(0)
+            text = out.read().decode(errors="replace")
+            noise = err.read().decode(errors="replace")
+        reports = [p.read_text(errors="replace") for p in scratch.glob("sanitizer-report*")]
+        reports = "".join(text for text in reports if "WARNING:" not in text or "ERROR:" in text)
+        results = judge(job, status, text, reports, limit_s)
+    finally:
+        shutil.rmtree(scratch, ignore_errors=True)
+    return Outcome(job, results, text + noise + reports, time.monotonic() - started)
+
+
+def show(outcome):
+    results = outcome.results
+    state = "FAIL" if results.failed else "ok" if results.passed else "skip"
+    skipped = f", {len(results.skipped)} skipped" if results.skipped else ""
+    print(f"{state:4} {outcome.job.name:40} {len(results.passed)} passed, "
+          f"{len(results.failed)} failed{skipped} ({outcome.seconds:.1f} s)", flush=True)
+    if results.failed:
+        for name, why in results.failed:
+            print(f"     {outcome.job.name}: {name}: {why}")
+        for line in outcome.output.splitlines():
+            print(f"     | {line}")
+        sys.stdout.flush()
+
+
+def run_jobs(jobs, build, factor, workers):
+    """Light ones first, then process tests, which want their processor for themselves."""
+    outcomes = []
+    phases = ([j for j in jobs if j.kind != "process"],
+              [j for j in jobs if j.kind == "process" and not j.alone])
+    for phase in phases:
+        with concurrent.futures.ThreadPoolExecutor(workers) as pool:
+            futures = [pool.submit(run_job, job, build, factor) for job in phase]
+            for future in concurrent.futures.as_completed(futures):
+                outcomes.append(future.result())
+                show(outcomes[-1])
+    for job in jobs:
+        if job.kind == "process" and job.alone:
+            outcomes.append(run_job(job, build, factor))
+            show(outcomes[-1])
+    return outcomes
+
+
+def summary(outcomes):
+    print("\nslowest:")
+    for outcome in sorted(outcomes, key=lambda o: -o.seconds)[:SLOWEST_SHOWN]:
+        print(f"  {outcome.seconds:8.1f} s  {outcome.job.name}")
+    skipped = [(o.job.name, n) for o in outcomes for n in o.results.skipped]
+    for job, name in skipped:
+        print(f"skipped: {job}: {name}")
+    failed = [(o.job.name, n) for o in outcomes for n, _ in o.results.failed]
+    for job, name in failed:
+        print(f"FAILED: {job}: {name}")
+    passed = sum(len(o.results.passed) for o in outcomes)
+    print(f"{passed} passed, {len(failed)} failed, {len(skipped)} skipped", flush=True)
+    return 1 if failed or passed == 0 else 0
+
+
+def main():
+    parser = argparse.ArgumentParser(description="Run the tests.")
+    parser.add_argument("--build", default="build", help="directory with what make built")
+    parser.add_argument("--only", metavar="PATTERN", help="regular expression on the tests' names")
+    parser.add_argument("--list", action="store_true", help="print the names and stop")
+    parser.add_argument("--no-lint", action="store_true")
+    parser.add_argument("--workers", type=int, default=2, help="tests at a time (default 2)")
+    parser.add_argument("--time-factor", type=float, default=1, help="multiplies every time limit")
+    args = parser.parse_args()
+
+    jobs = find_jobs(Path(args.build).resolve(), not args.no_lint)
+    if args.only:
+        jobs = [job for job in jobs if re.search(args.only, job.name)]
+    if args.list:
+        print("\n".join(job.name for job in jobs))
+        return 0
+    return summary(run_jobs(jobs, Path(args.build).resolve(), args.time_factor, args.workers))
+
+
+if __name__ == "__main__":
+    sys.exit(main())

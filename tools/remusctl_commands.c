@@ -1,0 +1,203 @@
+/* SPDX-License-Identifier: GPL-2.0-or-later */
+#include "tools/remusctl_commands.h"
+
+#include <stdio.h>
+#include <string.h>
+#include <unistd.h>
+
+#include "tools/remusctl_ask.h"
+#include "tools/remusctl_status.h"
+
+#define WATCH_S 1
+
+/* One request to one daemon whose answer is yes or no; `done` is what a yes means. */
+static int ask_one(const struct ctl_args *args, bool backupd, json_t *request, const char *done)
+{
+    struct ctl_sockets to;
+    struct ctl_failure why;
+
+    ctl_sockets_one(args, backupd, &to);
+    json_t *reply = ctl_ask(to.path[0], request, args->timeout_ms, &why);
+    json_decref(request);
+    if (!reply)
+        return ctl_report(args, &why);
+    if (args->json)
+        ctl_print_json(reply);
+    else
+        printf("%s %s\n", text_of("%s", args->vm).s, done);
+    json_decref(reply);
+    return CTL_OK;
+}
+
+static json_t *request_with_force(const struct ctl_args *args, const char *cmd)
+{
+    json_t *request = ctl_request(args, cmd);
+    if (args->force)
+        json_object_set_new(request, "force", json_true());
+    return request;
+}
+
+int cmd_unprotect(const struct ctl_args *args)
+{
+    return ask_one(args, args->backup, request_with_force(args, "unprotect"),
+                   "is no longer protected");
+}
+
+int cmd_failover(const struct ctl_args *args)
+{
+    if (args->backup && !args->force)
+        return ctl_usage_error("at the primary: remusctl failover VM; when that host is dead: "
+                               "remusctl --backup failover VM --force",
+                               "at the backup a failover must be forced");
+    if (args->force && !args->backup && !args->socket)
+        return ctl_usage_error("remusctl --backup failover VM --force, on the backup host",
+                               "--force is for the backup");
+    return ask_one(args, args->backup, request_with_force(args, "failover"),
+                   args->force ? "runs here now" : "runs at the backup now");
+}
+
+int cmd_forget(const struct ctl_args *args)
+{
+    return ask_one(args, true, ctl_request(args, "forget"), "is forgotten");
+}
+
+/* The VMs both daemons know, or NULL when that was reported; *ret_rc is then the exit status. */
+static json_t *all_vms(const struct ctl_args *args, const char *cmd, int *ret_rc)
+{
+    struct ctl_sockets to;
+    struct ctl_failure why;
+
+    ctl_sockets_all(args, &to);
+    json_t *request = ctl_request(args, cmd);
+    json_t *vms = ctl_ask_all(&to, request, "vms", args->timeout_ms, &why);
+    json_decref(request);
+    if (vms && args->vm && json_array_size(vms) == 0) {
+        json_decref(vms);
+        vms = NULL;
+        why = (struct ctl_failure){.exit = CTL_UNKNOWN_VM, .code = "unknown-vm"};
+        (void)err_set(&why.err, "see remusctl list", "no daemon here knows a VM %s",
+                      text_of("%s", args->vm).s);
+    }
+    *ret_rc = vms ? CTL_OK : ctl_report(args, &why);
+    return vms;
+}
+
+static void print_vms_json(json_t *vms)
+{
+    json_t *reply = json_pack("{s:b, s:O}", "ok", 1, "vms", vms);
+    ctl_print_json(reply);
+    json_decref(reply);
+}
+
+int cmd_list(const struct ctl_args *args)
+{
+    int rc;
+    json_t *vms = all_vms(args, "list", &rc);
+    if (!vms)
+        return rc;
+    if (args->json)
+        print_vms_json(vms);
+    else
+        status_print_list(vms);
+    json_decref(vms);
+    return rc;
+}
+
+static void print_status(const struct ctl_args *args, json_t *vms)
+{
+    size_t i;
+    json_t *vm;
+    if (args->json) {
+        print_vms_json(vms);
+    } else if (!args->vm) {
+        status_print_table(vms);
+    } else {
+        json_array_foreach(vms, i, vm)
+        {
+            status_print_detail(vm);
+        }
+    }
+}
+
+/* Where both daemons know the VM, the primary has the say: it knows whether the VM runs. */
+static bool is_good(const json_t *vms)
+{
+    const json_t *decides = json_array_get(vms, 0);
+    size_t i;
+    json_t *vm;
+    json_array_foreach(vms, i, vm)
+    {
+        if (strcmp(text_str(vm, "role").s, "primary") == 0)
+            decides = vm;
+    }
+    return status_is_good(decides);
+}
+
+static int status_once(const struct ctl_args *args)
+{
+    int rc;
+    json_t *vms = all_vms(args, "status", &rc);
+    if (!vms)
+        return rc;
+    print_status(args, vms);
+    if (args->vm && !is_good(vms))
+        rc = CTL_UNPROTECTED;
+    json_decref(vms);
+    return rc;
+}
+
+int cmd_status(const struct ctl_args *args)
+{
+    bool clear = args->watch && !args->json && isatty(STDOUT_FILENO) == 1;
+    int rc;
+    for (;;) {
+        if (clear)
+            fputs("\033[H\033[J", stdout);
+        rc = status_once(args);
+        bool failed = rc != CTL_OK && rc != CTL_UNPROTECTED;
+        if (!args->watch || failed || fflush(stdout) != 0)
+            return rc;
+        sleep(WATCH_S);
+    }
+}
+
+static json_t *daemon_version(const struct ctl_args *args, const char *path)
+{
+    struct ctl_failure why;
+    json_t *request = ctl_request(args, "version");
+    json_t *reply = ctl_ask(path, request, args->timeout_ms, &why);
+    json_decref(request);
+    if (!reply)
+        return json_pack("{s:s, s:s}", "socket", path, "error", why.err.text);
+    json_object_del(reply, "ok");
+    json_object_set_new(reply, "socket", json_string(path));
+    return reply;
+}
+
+int cmd_version(const struct ctl_args *args)
+{
+    struct ctl_sockets to;
+    json_t *daemons = json_array();
+
+    ctl_sockets_all(args, &to);
+    for (int i = 0; i < to.n; i++)
+        json_array_append_new(daemons, daemon_version(args, to.path[i]));
+    if (args->json) {
+        json_t *reply =
+            json_pack("{s:b, s:s, s:O}", "ok", 1, "remusctl", REMUS_VERSION, "daemons", daemons);
+        ctl_print_json(reply);
+        json_decref(reply);
+    } else {
+        printf("remusctl %s\n", REMUS_VERSION);
+        for (size_t i = 0; i < json_array_size(daemons); i++) {
+            const json_t *d = json_array_get(daemons, i);
+            if (json_object_get(d, "error"))
+                printf("%s\n", text_str(d, "error").s);
+            else
+                printf("%s %s, process %s\n", text_str(d, "daemon").s, text_str(d, "version").s,
+                       text_num(d, "pid", 0).s);
+        }
+    }
+    json_decref(daemons);
+    return CTL_OK;
+}

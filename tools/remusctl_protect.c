@@ -1,0 +1,177 @@
+/* SPDX-License-Identifier: GPL-2.0-or-later */
+#include <stdio.h>
+#include <string.h>
+#include <unistd.h>
+
+#include "engine/base/mono.h"
+#include "tools/remusctl_ask.h"
+#include "tools/remusctl_commands.h"
+#include "tools/remusctl_status.h"
+
+#define POLL_MS 500
+
+static int check(const struct ctl_args *args)
+{
+    static const char *const holds[] = {"backup", "primary", "none"};
+    bool known = !args->hold;
+
+    for (size_t i = 0; i < ARRAY_LEN(holds) && !known; i++)
+        known = strcmp(args->hold, holds[i]) == 0;
+    if (!args->to || !*args->to)
+        return ctl_usage_error("remusctl protect VM --to HOST[:PORT]", "no backup host is named");
+    if (!known)
+        return ctl_usage_error("one of: backup, primary, none", "no such --hold: %s", args->hold);
+    if (args->hold && strcmp(args->hold, "none") == 0 && !args->unsafe)
+        return ctl_usage_error("with hold=none clients see output of states that a failover loses; "
+                               "add --unsafe to have it so",
+                               "--hold none needs --unsafe");
+    return CTL_OK;
+}
+
+static json_t *protect_request(const struct ctl_args *args)
+{
+    json_t *request = ctl_request(args, "protect");
+    json_object_set_new(request, "to", json_string(args->to));
+    if (args->epoch_ms)
+        json_object_set_new(request, "epoch_ms", json_integer(args->epoch_ms));
+    if (args->hold)
+        json_object_set_new(request, "hold", json_string(args->hold));
+    if (args->unsafe)
+        json_object_set_new(request, "unsafe", json_true());
+    return request;
+}
+
+/* A terminal gets one line that is rewritten, a file gets a line for every tenth of the way. */
+struct progress {
+    bool tty;
+    int tenth;
+    struct text shown;
+};
+
+static void show_progress(struct progress *p, const json_t *vm)
+{
+    const struct text line = status_progress(vm);
+    const json_t *sync = json_object_get(vm, "sync");
+    double total = json_number_value(json_object_get(sync, "pages_total"));
+    double done = json_number_value(json_object_get(sync, "pages_done"));
+    int tenth = total > 0 && done >= 0 && done <= total ? (int)(10 * done / total) : -1;
+
+    if (strcmp(line.s, p->shown.s) == 0 || (!p->tty && tenth >= 0 && tenth == p->tenth))
+        return;
+    fprintf(stderr, p->tty ? "\r\033[K%s" : "%s\n", line.s);
+    p->tenth = tenth;
+    p->shown = line;
+}
+
+/* States that a VM does not leave for "protected" without somebody's help. */
+static bool is_final(const char *state)
+{
+    static const char *const final[] = {"fenced", "vm-gone", "unprotected", "stopped"};
+    for (size_t i = 0; i < ARRAY_LEN(final); i++) {
+        if (strcmp(state, final[i]) == 0)
+            return true;
+    }
+    return false;
+}
+
+/* One look: CTL_OK with the VM's status in *ret (new reference), or another enum ctl_exit. */
+static int look(const struct ctl_args *args, const char *path, json_t **ret)
+{
+    struct ctl_failure why;
+    json_t *request = ctl_request(args, "status");
+    json_t *reply = ctl_ask(path, request, args->timeout_ms, &why);
+    json_decref(request);
+    if (!reply)
+        return ctl_report(args, &why);
+    *ret = json_incref(json_array_get(json_object_get(reply, "vms"), 0));
+    json_decref(reply);
+    if (*ret)
+        return CTL_OK;
+    why = (struct ctl_failure){.exit = CTL_UNKNOWN_VM, .code = "unknown-vm"};
+    (void)err_set(&why.err, "see remusctl events", "%s is no longer protected", args->vm);
+    return ctl_report(args, &why);
+}
+
+static int give_up(const struct ctl_args *args, const char *state)
+{
+    struct ctl_failure why = {.exit = CTL_FAILED, .code = "failed"};
+    (void)err_set(&why.err, "see remusctl events", "%s did not become protected: it is %s",
+                  args->vm, state);
+    return ctl_report(args, &why);
+}
+
+static int out_of_time(const struct ctl_args *args)
+{
+    struct ctl_failure why = {.exit = CTL_TIMEOUT, .code = CTL_CODE_TIMEOUT};
+    (void)err_set(&why.err, "the copy goes on: see remusctl status", "%s is not protected yet",
+                  args->vm);
+    return ctl_report(args, &why);
+}
+
+static int done_waiting(const struct ctl_args *args, json_t *vm)
+{
+    if (args->json) {
+        json_t *reply = json_pack("{s:b, s:[O]}", "ok", 1, "vms", vm);
+        ctl_print_json(reply);
+        json_decref(reply);
+    } else {
+        printf("%s is protected\n", text_str(vm, "name").s);
+    }
+    return CTL_OK;
+}
+
+/* Until the VM is protected, cannot become so, or an explicit --timeout has passed. */
+static int wait_protected(const struct ctl_args *args, const char *path)
+{
+    struct progress progress = {.tty = isatty(STDERR_FILENO) == 1, .tenth = -1};
+    const struct mono start = mono_now();
+    int rc;
+
+    for (;;) {
+        json_t *vm = NULL;
+        rc = look(args, path, &vm);
+        if (rc != CTL_OK)
+            break;
+        const struct text state = text_str(vm, "state");
+        bool done = json_is_true(json_object_get(vm, "protected"));
+        show_progress(&progress, vm);
+        if (done && progress.tty)
+            fputs("\r\033[K", stderr);
+        if (done)
+            rc = done_waiting(args, vm);
+        json_decref(vm);
+        if (done)
+            return rc;
+        if (is_final(state.s))
+            return give_up(args, state.s);
+        if (args->timeout_given && args->timeout_ms >= 0 &&
+            mono_sub(mono_now(), start) > args->timeout_ms * NS_PER_MS)
+            return out_of_time(args);
+        usleep(POLL_MS * 1000);
+    }
+    return rc;
+}
+
+int cmd_protect(const struct ctl_args *args)
+{
+    struct ctl_sockets to;
+    struct ctl_failure why;
+    int rc = check(args);
+    if (rc != CTL_OK)
+        return rc;
+
+    ctl_sockets_one(args, args->backup, &to);
+    json_t *request = protect_request(args);
+    json_t *reply = ctl_ask(to.path[0], request, args->timeout_ms, &why);
+    json_decref(request);
+    if (!reply)
+        return ctl_report(args, &why);
+    if (args->json && !args->wait)
+        ctl_print_json(reply);
+    else if (!args->json)
+        printf("%s (%s): accepted by %s; the first copy is under way\n", text_str(reply, "name").s,
+               text_str(reply, "uuid").s, args->to);
+    fflush(stdout);
+    json_decref(reply);
+    return args->wait ? wait_protected(args, to.path[0]) : CTL_OK;
+}
