@@ -126,6 +126,8 @@ static void on_frames(struct standby *s, const struct msg_frames *m)
 static void sealed_first(struct standby *s)
 {
     s->phase = STANDBY_READY;
+    if (s->hold == WIRE_HOLD_BACKUP) /* from now on the guest is reached here */
+        standby_net_announce(s);
     child_restore(&s->child, "link-lost");
     child_restore(&s->child, "epoch-in-place");
     child_event(&s->child, LOG_LEVEL_INFO, "ready",

@@ -129,8 +129,6 @@ static void activated(struct standby *s, const char *why)
     s->replica = NULL; /* it is the VM now, and no longer ours */
     s->phase = STANDBY_ACTIVE;
     (void)FAULT(backup_activated);
-    standby_net_announce(s);
-    standby_net_close(s);
     if (standby_record(s, VM_ACTIVE, s->rec.generation) < 0)
         log_warnx("the record still says 'activating'; the running VM says the rest");
     child_restore(&s->child, "primary-silent");
@@ -182,6 +180,9 @@ void standby_takeover_now(struct standby *s, const char *why)
     }
     (void)FAULT(backup_before_activate);
     const char *net = s->hold == WIRE_HOLD_NONE ? NULL : s->port_spec;
+    /* Our port speaks for the guest before the guest does, never after it. */
+    standby_net_announce(s);
+    standby_net_close(s);
     if (hv_activate(s->replica, net, &err) < 0)
         activation_failed(s, &err);
     else

@@ -128,11 +128,33 @@ void output_close(struct output *o)
     frameq_clear(&o->held);
 }
 
+/** With hold=backup the network has learned that the guest is at the backup: tell it otherwise. */
+static void announce(struct output *o)
+{
+    uint8_t buf[ADDRS_ANNOUNCE_MAX];
+    struct err err;
+
+    if (o->hold != WIRE_HOLD_BACKUP || o->addrs.count == 0)
+        return;
+    struct port *port = port_open(o->net, &err);
+    if (!port) {
+        log_warnx("guest's addresses not announced: %s", err.text);
+        return;
+    }
+    for (size_t i = 0; i < o->addrs.count; i++) {
+        size_t len = addrs_announce(&o->addrs.addr[i], buf);
+        if (port_write(port, buf, len) < 0)
+            log_debug("announcement not sent");
+    }
+    port_close(port);
+}
+
 int output_give(struct output *o, struct err *err)
 {
     if (!o->nic)
         return 0;
     output_close(o);
+    announce(o);
     return hv_net_give(o->vm, err);
 }
 

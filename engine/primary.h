@@ -18,7 +18,8 @@
  * remusd's child for one VM: the checkpoint loop. One process, one thread, one event loop.
  *
  *   primary.c          start, commands from the daemon, end
- *   primary_session.c  connect, greet, records from the backup, loss of the link
+ *   primary_greet.c    connect, HELLO, try again later
+ *   primary_session.c  records from the backup, loss of the link
  *   primary_sync.c     first copy of a session, VM running
  *   primary_loop.c     the epoch: deadline, capture, coding, seal, release
  *   primary_guard.c    lease, fault detector, heartbeats, life of the VM
@@ -127,8 +128,13 @@ void primary_let(struct primary *p, unsigned why);
 /** Makes the record durable in `state`. -1: it is not, and must not be acted upon. */
 int primary_record(struct primary *p, enum vmrecord_state state) MUST_CHECK;
 
-/* primary_session.c */
+/* primary_greet.c */
 void primary_connect(struct primary *p);
+void primary_retry_later(struct primary *p);
+
+/* primary_session.c */
+extern const struct link_ops primary_link_ops;
+void primary_close_link(struct primary *p, bool flush);
 /** The session is over: back to CONNECTING. */
 void primary_lost(struct primary *p, const char *cause, const char *text);
 /** The backup has given up its right to activate: no lease binds, the guest is on its own network.

@@ -1,33 +1,13 @@
 /* SPDX-License-Identifier: GPL-2.0-or-later */
-#include "engine/primary.h"
-
-#include <errno.h>
 #include <stdio.h>
-#include <stdlib.h>
-#include <string.h>
-#include <unistd.h>
 
 #include "engine/base/fault.h"
+#include "engine/primary.h"
 
 /* Any record but PAGES, FRAMES, STATE and HELLO. */
 #define SMALL_RECORD 4096
 
-static void on_retry(evutil_socket_t fd, short what, void *arg)
-{
-    (void)fd;
-    (void)what;
-    primary_connect(arg);
-}
-
-static void retry_later(struct primary *p)
-{
-    if (!p->retry_ev)
-        p->retry_ev = event_new(p->child.base, -1, 0, on_retry, p);
-    struct timeval tv = mono_span_tv(p->conf->reconnect_ms * NS_PER_MS);
-    event_add(p->retry_ev, &tv);
-}
-
-static void close_link(struct primary *p, bool flush)
+void primary_close_link(struct primary *p, bool flush)
 {
     if (!p->link)
         return;
@@ -42,7 +22,7 @@ void primary_lost(struct primary *p, const char *cause, const char *text)
 {
     if (p->phase == PRIMARY_ENDED)
         return;
-    close_link(p, true);
+    primary_close_link(p, true);
     if (!p->ever_welcomed && p->protect_id) {
         struct err err;
         (void)err_set(&err, "see the backup's log", "%s", text);
@@ -53,7 +33,7 @@ void primary_lost(struct primary *p, const char *cause, const char *text)
     primary_loop_reset(p);
     child_degrade(&p->child, "unprotected", "%s: %s", cause, text);
     primary_status_send(p);
-    retry_later(p);
+    primary_retry_later(p);
 }
 
 /** No epoch of ours can be activated any more: the guest needs no lease and no held output. */
@@ -115,7 +95,7 @@ static void on_reject(struct primary *p, const struct msg_reject *m)
         if (m->code == WIRE_REJECT_GENERATION && m->generation > p->rec.generation && !p->had_rec) {
             p->rec.generation = m->generation;
             p->had_rec = true;
-            close_link(p, false);
+            primary_close_link(p, false);
             primary_connect(p);
             return;
         }
@@ -219,99 +199,4 @@ static void on_room(struct link *link, void *arg)
         primary_try_epoch(p);
 }
 
-/* ---- connecting ---- */
-
-static int put_hello(struct primary *p, struct err *err)
-{
-    uint8_t desc[HV_DESC_MAX];
-    size_t len;
-    struct msg_hello m = {.version_min = WIRE_VERSION_MIN,
-                          .version_max = WIRE_VERSION_MAX,
-                          .features = WIRE_FEATURES_ALL,
-                          .pages = p->info.pages,
-                          .epoch_ms = (uint32_t)p->rec.epoch_ms,
-                          .hold = (uint8_t)p->rec.hold,
-                          .desc = desc};
-
-    if (hv_describe(p->vm, desc, sizeof(desc), &len, err) < 0)
-        return -1;
-    m.desc_len = (uint32_t)len;
-    memcpy(m.uuid, p->child.uuid.byte, sizeof(m.uuid));
-    snprintf(m.name, sizeof(m.name), "%s", p->child.name);
-    snprintf(m.backend, sizeof(m.backend), "%.63s", p->conf->backend);
-    struct wcur *w = link_room(p->link, len + SMALL_RECORD);
-    bool ok = w && session_put_hello(link_session(p->link), w, &m);
-    if (w)
-        link_commit(p->link);
-    return ok ? 0 : err_set(err, "", "HELLO could not be built");
-}
-
-static void on_greet_timeout(evutil_socket_t fd, short what, void *arg)
-{
-    (void)fd;
-    (void)what;
-    primary_lost(arg, "backup-silent", "the backup did not answer HELLO");
-}
-
-static void record_stream(struct primary *p)
-{
-    char path[CONF_STR_MAX + 96];
-    if (p->conf->record_stream[0] == '\0')
-        return;
-    snprintf(path, sizeof(path), "%s/%s-%llu-primary.stream", p->conf->record_stream,
-             p->child.uuid_text, (unsigned long long)p->rec.generation);
-    if (link_record(p->link, path) < 0)
-        log_warn("stream not recorded to %s", path);
-}
-
-static int greet(struct primary *p, int fd, struct err *err)
-{
-    static const struct link_ops ops = {on_record, on_end, on_room};
-
-    p->rec.generation++;
-    if (primary_record(p, p->rec.state) < 0) {
-        close(fd);
-        return err_set(err, "check state_dir", "the new generation could not be made durable");
-    }
-    p->link = link_new(p->child.base, fd, SESSION_PRIMARY, p->rec.generation,
-                       (size_t)p->conf->link_buffer_kb * 1024, &ops, p);
-    if (!p->link) {
-        close(fd);
-        return err_errno(err, "", "link");
-    }
-    record_stream(p);
-    (void)FAULT(primary_hello);
-    if (put_hello(p, err) < 0)
-        return -1;
-    link_flush(p->link);
-    p->phase = PRIMARY_GREETING;
-    if (!p->greet_ev)
-        p->greet_ev = event_new(p->child.base, -1, 0, on_greet_timeout, p);
-    struct timeval tv = mono_span_tv(p->conf->connect_timeout_ms * NS_PER_MS);
-    event_add(p->greet_ev, &tv);
-    return 0;
-}
-
-static void on_dialed(int fd, const struct err *why, void *arg)
-{
-    struct primary *p = arg;
-    struct err err;
-
-    p->dial = NULL;
-    if (fd < 0)
-        primary_lost(p, "unreachable", why->text);
-    else if (greet(p, fd, &err) < 0)
-        primary_lost(p, "greeting", err.text);
-}
-
-void primary_connect(struct primary *p)
-{
-    struct err err;
-    if (p->dial || p->link || p->phase == PRIMARY_ENDED)
-        return;
-    p->phase = PRIMARY_CONNECTING;
-    p->dial =
-        dial_start(p->child.base, p->rec.peer, p->conf->connect_timeout_ms, on_dialed, p, &err);
-    if (!p->dial)
-        primary_lost(p, "unreachable", err.text);
-}
+const struct link_ops primary_link_ops = {on_record, on_end, on_room};

@@ -27,9 +27,10 @@
  * minimal RTO of 200 ms plus a round trip, and a busy host may not schedule a process for tens of
  * milliseconds; neither is a death. It is also the least part of every failover that clients see.
  *
- * Why the default ceiling is 3 s: three retransmissions lost in a row (200 + 400 + 800 ms) are
- * still survived, and clients' own time-outs (5 s for DNS, 3 to 10 s for most RPC) are not reached.
- * It is also the longest lease, so what a primary that was cut off may run on at most.
+ * Why the default ceiling is 3 s: on a link so bad that a segment often needs its third
+ * retransmission (after 200 + 400 + 800 ms) the detector can still learn to wait, by half as much
+ * again and more, while clients' own time-outs (5 s for DNS, 3 to 10 s for most RPC) are not
+ * reached. It is also the longest lease, so what a primary that was cut off may run on at most.
  */
 struct detector_conf {
     int64_t floor_ns;   /* never suspect earlier: scheduling noise on a busy host */

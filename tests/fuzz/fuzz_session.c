@@ -143,12 +143,14 @@ static void honest(struct run *run, struct session *from, struct session *to, ui
     struct session_event ev;
     size_t used, need;
 
-    if (run->alone || from->phase == SESSION_DEAD)
+    if (from->phase == SESSION_DEAD || (run->alone && from != &run->s))
         return;
     if (!put(from, &w, type, p, n)) {
         require(w.p == run->out && same(&before, from) && before.tx_seq == from->tx_seq);
         return;
     }
+    if (run->alone)
+        return;
     size_t len = (size_t)(w.p - run->out);
     int r = session_recv(to, run->out, len, &ev, &used, &need);
     if (type == WIRE_HELLO && !speaks_version_here(p)) {
@@ -156,7 +158,9 @@ static void honest(struct run *run, struct session *from, struct session *to, ui
         run->alone = true;
         return;
     }
-    require(r == 1 && used == len && ev.type == type && same(from, to));
+    require(r == 1 && used == len && ev.type == type);
+    /* A REJECT may come before HELLO has told the backup a generation. */
+    require(type == WIRE_REJECT ? to->state == SESSION_DEAD : same(from, to));
 }
 
 /* ---- hostile records ---- */

@@ -3,6 +3,7 @@
 #define REMUS_TESTS_GOLDEN_H
 
 #include <stdbool.h>
+#include <stdint.h>
 #include <stdio.h>
 #include <stdlib.h>
 

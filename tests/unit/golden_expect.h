@@ -2,6 +2,12 @@
 #ifndef REMUS_TESTS_GOLDEN_EXPECT_H
 #define REMUS_TESTS_GOLDEN_EXPECT_H
 
+#include <setjmp.h>
+#include <stdarg.h>
+#include <stddef.h>
+#include <stdint.h>
+#include <cmocka.h>
+
 #include "proto/session.h"
 
 /** What tests/golden/NAME.bin says, written once more, so that put and get cannot be wrong

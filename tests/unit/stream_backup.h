@@ -2,6 +2,12 @@
 #ifndef REMUS_TESTS_STREAM_BACKUP_H
 #define REMUS_TESTS_STREAM_BACKUP_H
 
+#include <setjmp.h>
+#include <stdarg.h>
+#include <stddef.h>
+#include <stdint.h>
+#include <cmocka.h>
+
 #include "proto/digest.h"
 #include "proto/page.h"
 #include "tests/unit/proto_samples.h"

@@ -1,0 +1,46 @@
+/* SPDX-License-Identifier: GPL-2.0-or-later */
+#ifndef REMUS_LINK_IMPL_H
+#define REMUS_LINK_IMPL_H
+
+#include <event2/buffer.h>
+#include <event2/event.h>
+
+#include "engine/link/link.h"
+
+/*
+ * link.c (life and end), link_out.c, link_in.c. Nobody else includes this.
+ */
+/* Two largest records: a whole one always fits behind the rest of the one before. */
+#define LINK_IN_RECORDS 2
+
+struct link {
+    struct event *read_ev, *write_ev;
+    int fd, tee_fd;
+    struct session session;
+    const struct link_ops *ops;
+    void *arg;
+    uint8_t *in;
+    size_t in_start, in_end, in_cap;
+    struct evbuffer *out;
+    struct evbuffer_iovec room;
+    struct wcur cur;
+    size_t limit;
+    uint64_t sent, received;
+    bool was_full, over, busy, dropped;
+    char peer[128];
+};
+
+/* link.c: reports the end once; the callee frees. */
+void link_over(struct link *link, enum link_end why, const char *text);
+void link_over_errno(struct link *link, const char *what);
+/* Called last by every event: frees the link if a callback asked for it. */
+void link_leave(struct link *link);
+
+/* link_out.c: what the socket takes. -1 with errno. */
+int link_write_some(struct link *link);
+void link_on_writable(evutil_socket_t fd, short what, void *arg);
+
+/* link_in.c */
+void link_on_readable(evutil_socket_t fd, short what, void *arg);
+
+#endif

@@ -1,0 +1,107 @@
+/* SPDX-License-Identifier: GPL-2.0-or-later */
+#include <errno.h>
+#include <unistd.h>
+
+#include "engine/base/fault.h"
+#include "engine/base/log.h"
+#include "engine/link/link_impl.h"
+
+int link_write_some(struct link *link)
+{
+    while (evbuffer_get_length(link->out) > 0) {
+        if (FAULT(primary_link_write)) {
+            errno = EPIPE;
+            return -1;
+        }
+        int n = evbuffer_write(link->out, link->fd);
+        if (n < 0 && errno == EINTR)
+            continue;
+        if (n < 0 && (errno == EAGAIN || errno == EWOULDBLOCK))
+            break;
+        if (n < 0)
+            return -1;
+        link->sent += (uint64_t)n;
+    }
+    return 0;
+}
+
+static void note_room(struct link *link)
+{
+    if (!link->was_full || evbuffer_get_length(link->out) > link->limit / 2)
+        return;
+    link->was_full = false;
+    if (link->ops->on_room)
+        link->ops->on_room(link, link->arg);
+}
+
+void link_on_writable(evutil_socket_t fd, short what, void *arg)
+{
+    struct link *link = arg;
+    (void)fd;
+    (void)what;
+
+    link->busy = true;
+    if (link_write_some(link) < 0) {
+        link_over_errno(link, "write");
+    } else {
+        if (evbuffer_get_length(link->out) > 0)
+            event_add(link->write_ev, NULL);
+        note_room(link);
+    }
+    link_leave(link);
+}
+
+void link_flush(struct link *link)
+{
+    if (link->over)
+        return;
+    /* A failure here is reported by the event, not from inside the caller's own call. */
+    if (link_write_some(link) < 0 || evbuffer_get_length(link->out) > 0)
+        event_add(link->write_ev, NULL);
+    if (link->was_full && evbuffer_get_length(link->out) <= link->limit / 2)
+        event_active(link->write_ev, EV_WRITE, 0);
+}
+
+struct wcur *link_room(struct link *link, size_t need)
+{
+    if (evbuffer_reserve_space(link->out, (ev_ssize_t)need, &link->room, 1) < 1) {
+        errno = ENOMEM;
+        return NULL;
+    }
+    uint8_t *p = link->room.iov_base;
+    link->cur = (struct wcur){.p = p, .end = p + link->room.iov_len};
+    return &link->cur;
+}
+
+static void record(struct link *link, const void *buf, size_t len)
+{
+    if (link->tee_fd < 0)
+        return;
+    ssize_t n = write(link->tee_fd, buf, len);
+    if (n != (ssize_t)len) {
+        log_warn("recording of the stream ends here");
+        close(link->tee_fd);
+        link->tee_fd = -1;
+    }
+}
+
+void link_commit(struct link *link)
+{
+    link->room.iov_len = (size_t)(link->cur.p - (uint8_t *)link->room.iov_base);
+    record(link, link->room.iov_base, link->room.iov_len);
+    evbuffer_commit_space(link->out, &link->room, 1);
+    if (link_full(link))
+        link->was_full = true;
+    if (!link->over && evbuffer_get_length(link->out) > 0)
+        event_add(link->write_ev, NULL);
+}
+
+bool link_full(const struct link *link)
+{
+    return evbuffer_get_length(link->out) > link->limit;
+}
+
+size_t link_queued(const struct link *link)
+{
+    return evbuffer_get_length(link->out);
+}

@@ -1,0 +1,161 @@
+/* SPDX-License-Identifier: GPL-2.0-or-later */
+#include "tests/unit/fixture_supervisor.h"
+
+static void death_answers_and_is_reported(void **state)
+{
+    (void)state;
+    spawn_named(U1);
+    expect(ask("crash", U1), "failed");
+    assert_int_equal(gone.count, 1);
+    assert_false(gone.on_purpose);
+    assert_true(WIFSIGNALED(gone.status) && WTERMSIG(gone.status) == SIGKILL);
+    assert_string_equal(gone.name, "vm-1");
+    assert_int_equal(supervisor_count(sup), 0);
+    assert_true(has_event("child-died", "signal 9"));
+}
+
+static void last_words_are_heard(void **state)
+{
+    (void)state;
+    spawn(U1);
+    expect(ask("last-words", U1), NULL);
+    while (!gone.count)
+        event_base_loop(base, EVLOOP_ONCE);
+    assert_true(gone.on_purpose);
+    assert_int_equal(WEXITSTATUS(gone.status), 5);
+    assert_false(has_event("child-died", ""));
+}
+
+static void may_be_spawned_anew_when_gone(void **state)
+{
+    (void)state;
+    spawn(U1);
+    gone.respawn = true;
+    expect(ask("crash", U1), "failed");
+    assert_int_equal(supervisor_count(sup), 1);
+    expect(ask("ping", U1), NULL);
+}
+
+static void asker_may_hang_up_first(void **state)
+{
+    json_t *request = json_pack("{s:s, s:s}", "cmd", "mute", "vm", U1);
+    (void)state;
+
+    spawn(U1);
+    assert_int_equal(ctl_send(fd, request, &err), 0);
+    json_decref(request);
+    event_base_loop(base, EVLOOP_NONBLOCK);
+    close(fd);
+    fd = ctl_connect(path, &err);
+    expect(ask("ping", U1), NULL);
+    expect(ask("crash", U1), "failed");
+}
+
+static void one_child_per_vm(void **state)
+{
+    struct uuid uuid;
+    (void)state;
+
+    spawn(U1);
+    assert_int_equal(uuid_parse(U1, &uuid), 0);
+    assert_ptr_equal(supervisor_find(sup, &uuid), supervisor_first(sup));
+    assert_null(supervisor_spawn(sup, &uuid, "x", &err));
+    assert_int_equal(errno, EEXIST);
+}
+
+static void spawn_may_fail(void **state)
+{
+    struct uuid uuid;
+    (void)state;
+
+    setenv("REMUS_FAULT", "parent_spawn:1:fail", 1);
+    assert_int_equal(fault_init(), 0);
+    unsetenv("REMUS_FAULT");
+    assert_int_equal(uuid_parse(U1, &uuid), 0);
+    assert_null(supervisor_spawn(sup, &uuid, "x", &err));
+    assert_int_equal(errno, EAGAIN);
+    assert_int_equal(supervisor_count(sup), 0);
+    spawn(U1);
+}
+
+static void odd_children_are_survived(void **state)
+{
+    json_t *request = json_pack("{s:s}", "cmd", "garbage");
+    (void)state;
+
+    struct vm_child *child = spawn_named(U1);
+    assert_int_equal(supervisor_command(child, request, -1, NULL), 0);
+    json_decref(request);
+    expect(ask("ping", U1), NULL);
+    request = json_pack("{s:s}", "cmd", "close");
+    assert_int_equal(supervisor_command(child, request, -1, NULL), 0);
+    json_decref(request);
+    while (child->chan)
+        event_base_loop(base, EVLOOP_ONCE);
+    expect(ask("ping", U1), "failed");
+    assert_int_equal(gone.count, 0);
+    kill(child->pid, SIGKILL);
+    while (!gone.count)
+        event_base_loop(base, EVLOOP_ONCE);
+}
+
+static void shutdown_waits_for_all(void **state)
+{
+    struct uuid uuid;
+    (void)state;
+
+    spawn(U1);
+    spawn(U2);
+    supervisor_shutdown(sup, 60000);
+    event_base_dispatch(base);
+    assert_int_equal(gone.count, 2);
+    assert_true(gone.on_purpose);
+    assert_int_equal(uuid_parse(U1, &uuid), 0);
+    assert_null(supervisor_spawn(sup, &uuid, "x", &err));
+    assert_int_equal(errno, ESHUTDOWN);
+    expect(ask("ping", U1), "busy");
+}
+
+static void shutdown_of_nothing_is_immediate(void **state)
+{
+    (void)state;
+    supervisor_shutdown(sup, 60000);
+    event_base_dispatch(base);
+}
+
+static void shutdown_does_not_wait_for_ever(void **state)
+{
+    static const char *const options[] = {"--stubborn", NULL};
+    (void)state;
+
+    start_with_option(options);
+    struct vm_child *child = spawn_named(U1);
+    assert_string_equal(child->name, "vm!1"); /* options reached it */
+    pid_t pid = child->pid;
+    supervisor_shutdown(sup, 30);
+    event_base_dispatch(base);
+    assert_int_equal(gone.count, 0);
+    supervisor_free(sup);
+    sup = NULL;
+    assert_int_equal(waitpid(pid, &gone.status, 0), pid);
+    assert_int_equal(WEXITSTATUS(gone.status), 0); /* it saw EOF */
+}
+
+int main(int argc, char **argv)
+{
+    be_child_if_asked(argc, argv);
+#define T(f) cmocka_unit_test_setup_teardown(f, set_up, tear_down)
+    const struct CMUnitTest tests[] = {
+        T(death_answers_and_is_reported),
+        T(last_words_are_heard),
+        T(may_be_spawned_anew_when_gone),
+        T(asker_may_hang_up_first),
+        T(one_child_per_vm),
+        T(spawn_may_fail),
+        T(odd_children_are_survived),
+        T(shutdown_waits_for_all),
+        T(shutdown_of_nothing_is_immediate),
+        T(shutdown_does_not_wait_for_ever),
+    };
+    return cmocka_run_group_tests(tests, NULL, NULL);
+}
