@@ -60,7 +60,7 @@ remusctl_LIBS  := tools proto $(BASE_LIBS)
 remus-simvm_LIBS     := tools/sim engine/hv engine/hv/sim engine/net $(BASE_LIBS)
 remus-simswitch_LIBS := tools/sim engine/net $(BASE_LIBS)
 remus-simclient_LIBS := tools/sim engine/net $(BASE_LIBS)
-remus-bench_LIBS     := bench tools/sim $(CORE_LIBS)
+remus-bench_LIBS     := bench engine $(CORE_LIBS)
 
 remusd_MAIN    := engine/remusd_main.c
 backupd_MAIN   := backupd/backupd_main.c

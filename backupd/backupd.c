@@ -82,13 +82,12 @@ static void on_child_gone(struct vm_child *child, bool on_purpose, int wait_stat
 {
     struct backupd *d = arg;
     struct err err;
+    (void)wait_status;
 
     if (!on_purpose) {
-        supervisor_event(
-            d->sup, child, LOG_LEVEL_ERROR, "child-died",
-            "the VM's process ended unexpectedly (status 0x%x): its replica is lost, the "
-            "primary has to copy again",
-            (unsigned)wait_status);
+        supervisor_event(d->sup, child, LOG_LEVEL_ERROR, "child-died",
+                         "the VM's process ended unexpectedly: its replica is lost, the primary "
+                         "has to copy again");
         /* The VM runs by itself; its child only watches it. */
         if (was_activated(d, &child->uuid) &&
             !supervisor_spawn(d->sup, &child->uuid, child->name, &err))

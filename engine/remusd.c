@@ -154,6 +154,7 @@ static void on_child_gone(struct vm_child *child, bool on_purpose, int wait_stat
     struct vmrecord rec;
     struct err err;
     bool found;
+    (void)wait_status;
 
     if (on_purpose)
         return;

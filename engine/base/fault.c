@@ -2,6 +2,7 @@
 #include "engine/base/fault.h"
 
 #include <errno.h>
+#include <fcntl.h>
 #include <signal.h>
 #include <stdint.h>
 #include <stdlib.h>
@@ -145,8 +146,25 @@ static void sleep_ms(long ms)
         ;
 }
 
+/* Among all processes that share the file of REMUS_FAULT_ONCE, or no such file is named. */
+static bool first_to_fire(void)
+{
+    const char *path = getenv("REMUS_FAULT_ONCE");
+
+    if (!path)
+        return true;
+    int fd = open(path, O_WRONLY | O_CREAT | O_EXCL | O_CLOEXEC, 0600);
+    if (fd >= 0)
+        return close(fd) == 0;
+    if (errno != EEXIST)
+        log_warn("REMUS_FAULT_ONCE: %s", path);
+    return false;
+}
+
 static bool fire(const struct rule *rule)
 {
+    if (!first_to_fire())
+        return false;
     log_warnx("fault point %s: %s", point_names[rule->point], actions[rule->action].name);
     switch (rule->action) {
     case ACTION_KILL:

@@ -18,6 +18,10 @@
  *   sleep-ms   sleep ARG milliseconds, then go on
  * An unknown name or action makes the program refuse to start.
  *
+ *   REMUS_FAULT_ONCE=FILE   a rule fires only if FILE does not exist and can be created
+ *
+ * so that a child which is started again counts its hits but is not struck again.
+ *
  * Points: primary_* are reached in remusd's VM child, backup_* in backupd's VM child, parent_* in
  * the parents. The name says the step that comes next.
  */

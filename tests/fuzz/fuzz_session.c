@@ -20,8 +20,9 @@ int LLVMFuzzerTestOneInput(const uint8_t *data, size_t size);
 struct run {
     struct session s, friend;
     bool alone;
-    uint8_t *out;
 };
+
+static uint8_t out[WIRE_HEADER_LEN + WIRE_PAYLOAD_MAX];
 
 static void require(bool ok)
 {
@@ -48,6 +49,19 @@ static bool same(const struct session *a, const struct session *b)
            a->frames == b->frames && a->state_total == b->state_total &&
            a->state_got == b->state_got && a->sealed == b->sealed && a->ended == b->ended &&
            a->sent_ns == b->sent_ns && a->handed_over == b->handed_over;
+}
+
+/** Everything up to `n` octets, in a block that ends there. */
+static int recv_exact(struct session *s, const uint8_t *p, size_t n, struct session_event *ev,
+                      size_t *used, size_t *need)
+{
+    uint8_t *exact = malloc(n ? n : 1);
+
+    require(exact != NULL);
+    memcpy(exact, p, n);
+    int r = session_recv(s, exact, n, ev, used, need);
+    free(exact);
+    return r;
 }
 
 /* ---- honest records ---- */
@@ -138,7 +152,7 @@ static bool speaks_version_here(const uint8_t *hello)
 static void honest(struct run *run, struct session *from, struct session *to, uint8_t type,
                    const uint8_t *p, size_t n)
 {
-    struct wcur w = {.p = run->out, .end = run->out + session_record_max()};
+    struct wcur w = {.p = out, .end = out + sizeof(out)};
     const struct session before = *from;
     struct session_event ev;
     size_t used, need;
@@ -146,13 +160,13 @@ static void honest(struct run *run, struct session *from, struct session *to, ui
     if (from->phase == SESSION_DEAD || (run->alone && from != &run->s))
         return;
     if (!put(from, &w, type, p, n)) {
-        require(w.p == run->out && same(&before, from) && before.tx_seq == from->tx_seq);
+        require(w.p == out && same(&before, from) && before.tx_seq == from->tx_seq);
         return;
     }
     if (run->alone)
         return;
-    size_t len = (size_t)(w.p - run->out);
-    int r = session_recv(to, run->out, len, &ev, &used, &need);
+    size_t len = (size_t)(w.p - out);
+    int r = recv_exact(to, out, len, &ev, &used, &need);
     if (type == WIRE_HELLO && !speaks_version_here(p)) {
         require(r == -1 && to->error_code == WIRE_REJECT_VERSION);
         run->alone = true;
@@ -167,7 +181,7 @@ static void honest(struct run *run, struct session *from, struct session *to, ui
 
 static size_t forge(const struct run *run, uint8_t type, const uint8_t *p, size_t n, bool spoil)
 {
-    struct wcur w = {.p = run->out, .end = run->out + session_record_max()};
+    struct wcur w = {.p = out, .end = out + sizeof(out)};
     uint64_t generation = run->s.generation ? run->s.generation : 7;
 
     wcur_u32(&w, WIRE_MAGIC);
@@ -179,24 +193,11 @@ static size_t forge(const struct run *run, uint8_t type, const uint8_t *p, size_
     wcur_u64(&w, generation);
     wcur_u64(&w, run->s.rx_seq);
     wcur_bytes(&w, p, n);
-    size_t len = (size_t)(w.p - run->out);
+    size_t len = (size_t)(w.p - out);
     if (spoil && n >= 2)
-        run->out[p[0] % WIRE_HEADER_LEN] ^= p[1];
-    wcur_u32(&crc, wire_crc32c(0, run->out, len));
+        out[p[0] % WIRE_HEADER_LEN] ^= p[1];
+    wcur_u32(&crc, wire_crc32c(0, out, len));
     return len;
-}
-
-/** Everything up to `n` octets, in a block that ends there. */
-static int recv_exact(struct session *s, const uint8_t *p, size_t n, struct session_event *ev,
-                      size_t *used, size_t *need)
-{
-    uint8_t *exact = malloc(n ? n : 1);
-
-    require(exact != NULL);
-    memcpy(exact, p, n);
-    int r = session_recv(s, exact, n, ev, used, need);
-    free(exact);
-    return r;
 }
 
 static int in_pieces(struct session *s, const uint8_t *p, size_t n, size_t step)
@@ -220,11 +221,11 @@ static void hostile(struct run *run, uint8_t type, const uint8_t *p, size_t n, b
     size_t used, need;
 
     run->alone = true;
-    int r = recv_exact(&whole, run->out, len, &ev, &used, &need);
+    int r = recv_exact(&whole, out, len, &ev, &used, &need);
     require(r != 1 || used == len);
     require(r != 0 || used == len || need > len);
     require((r == -1) == (whole.state == SESSION_DEAD && !(r == 1 && ev.type == WIRE_REJECT)));
-    int again = in_pieces(&pieces, run->out, len, 1 + n % 40);
+    int again = in_pieces(&pieces, out, len, 1 + n % 40);
     require(r == again && same(&whole, &pieces) && whole.rx_seq == pieces.rx_seq);
     if (r == 0 && used == 0) /* it asks for more than there is: the connection would wait */
         return;
@@ -249,15 +250,13 @@ static void operate(struct run *run, const uint8_t *op, const uint8_t *payload, 
 
 int LLVMFuzzerTestOneInput(const uint8_t *data, size_t size)
 {
-    struct run run = {.out = NULL};
+    struct run run = {.alone = false};
 
     if (size == 0)
         return 0;
     bool backup = data[0] & 1;
     session_init(&run.s, backup ? SESSION_BACKUP : SESSION_PRIMARY, backup ? 0 : 7);
     session_init(&run.friend, backup ? SESSION_PRIMARY : SESSION_BACKUP, backup ? 7 : 0);
-    run.out = malloc(session_record_max());
-    require(run.out != NULL);
     data++;
     size--;
     for (int i = 0; i < OPERATIONS_MAX && size >= 4; i++) {
@@ -268,6 +267,5 @@ int LLVMFuzzerTestOneInput(const uint8_t *data, size_t size)
         data += 4 + n;
         size -= 4 + n;
     }
-    free(run.out);
     return 0;
 }

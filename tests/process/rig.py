@@ -257,6 +257,13 @@ class Rig:
             argv += [f"--{k}", str(v)]
         return Client(self, f"client{n}", argv)
 
+    def power_cut(self, daemon, vm):
+        """Daemon, VM child and VM end at one instant: none sees another one end and says goodbye."""
+        pids = [daemon.child_pid(vm.uuid), daemon.pid, vm.pid]
+        for sig in (signal.SIGSTOP, signal.SIGKILL):
+            for pid in pids:
+                os.kill(pid, sig)
+
     def frames(self):
         with open(self.frames_log, encoding="utf-8") as f:
             return [json.loads(line) for line in f if line.endswith("\n")]

@@ -9,14 +9,6 @@ from rig import Rig, wait_for  # noqa: E402
 import tap  # noqa: E402
 
 
-def kill_host(rig, a, vm):
-    """A power cut of host A: daemon, VM child and VM at once."""
-    child = a.child_pid(vm.uuid)
-    vm.kill()
-    a.kill()
-    os.kill(child, 9)
-
-
 def check_replica(rig, vm):
     report = rig.ask_vm("B", vm.uuid, "check")
     assert report and report["ok"], f"pattern check: {report}"
@@ -27,7 +19,7 @@ def outlives(hold):
         a, b, vm = rig.protected_pair(hold=hold)
         client = rig.client(vm, seconds=8, clients=4)
         wait_for("client is served", lambda: b.status(vm.uuid).get("epoch", 0) > 20)
-        kill_host(rig, a, vm)
+        rig.power_cut(a, vm)
         wait_for("B active", lambda: b.state(vm.uuid) == "active")
         result = client.result()
         assert client.popen.returncode == 0, result

@@ -17,8 +17,7 @@
 
 #include "engine/base/ctl.h"
 
-/** A control server at a path of its own; its clients run its loop while they wait.
- */
+/** A control server at a path of its own; its clients run its loop while they wait. */
 
 static struct event_base *base;
 static struct ctl_server *server;

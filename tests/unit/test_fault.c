@@ -53,6 +53,28 @@ static void one_point_may_be_armed_twice(void **state)
     assert_false(FAULT(state_write));
 }
 
+/* As a child does that is started again after it was struck. */
+static void fires_once_for_all_who_share_a_file(void **state)
+{
+    char dir[] = "/tmp/remus-fault.XXXXXX", file[64];
+    (void)state;
+
+    assert_non_null(mkdtemp(dir));
+    snprintf(file, sizeof(file), "%s/once", dir);
+    setenv("REMUS_FAULT_ONCE", file, 1);
+    assert_int_equal(arm("state_write:2:fail"), 0);
+    assert_false(FAULT(state_write));
+    assert_int_equal(access(file, F_OK), -1);
+    assert_true(FAULT(state_write));
+    assert_int_equal(access(file, F_OK), 0);
+    assert_int_equal(arm("state_write:2:fail"), 0);
+    for (int i = 0; i < 4; i++)
+        assert_false(FAULT(state_write));
+    unsetenv("REMUS_FAULT_ONCE");
+    assert_int_equal(unlink(file), 0);
+    assert_int_equal(rmdir(dir), 0);
+}
+
 static int status_of(pid_t pid)
 {
     int status;
@@ -161,6 +183,7 @@ int main(void)
         cmocka_unit_test(unarmed_never_fires),
         cmocka_unit_test(fail_fires_on_its_hit_only),
         cmocka_unit_test(one_point_may_be_armed_twice),
+        cmocka_unit_test(fires_once_for_all_who_share_a_file),
         cmocka_unit_test(killed_by_default),
         cmocka_unit_test(kills_another_and_goes_on),
         cmocka_unit_test(sleeps_at_least_as_long_as_asked),

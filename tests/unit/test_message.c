@@ -43,7 +43,9 @@ static void hello_limits(void **state)
     REFUSED(hello, good, hold, 3, 36, 1);
     ACCEPTED(hello, good, pages, 1);
     ACCEPTED(hello, good, pages, WIRE_PFN_MAX);
+    ACCEPTED(hello, good, epoch_ms, 1);
     ACCEPTED(hello, good, epoch_ms, WIRE_EPOCH_MAX_MS);
+    ACCEPTED(hello, good, hold, WIRE_HOLD_NONE);
     ACCEPTED(hello, good, features, 0xffffffff);
     ACCEPTED(hello, good, desc_len, 0);
     assert_true(PUT(hello, &good));
@@ -108,6 +110,8 @@ static void welcome(void **state)
     REFUSED(welcome, good, lease_ms, WIRE_LEASE_MAX_MS + 1, 6, 4);
     REFUSED(welcome, good, staging_pages, 0, 10, 8);
     ACCEPTED(welcome, good, lease_ms, WIRE_LEASE_MAX_MS);
+    ACCEPTED(welcome, good, lease_ms, 1);
+    ACCEPTED(welcome, good, staging_pages, 1);
     ACCEPTED(welcome, good, staging_pages, UINT64_MAX);
     ACCEPTED(welcome, good, features, 0xffffffff);
     assert_true(PUT(welcome, &good));
@@ -153,6 +157,7 @@ static void beat_and_ack(void **state)
     ONLY_THIS_LENGTH(beat, &got_beat);
     REFUSED(ack, ack, lease_ms, WIRE_LEASE_MAX_MS + 1, 16, 4);
     ACCEPTED(ack, ack, lease_ms, 0);
+    ACCEPTED(ack, ack, lease_ms, WIRE_LEASE_MAX_MS);
     ACCEPTED(ack, ack, epoch, 0);
     ONLY_THIS_LENGTH(ack, &got);
 }
@@ -170,6 +175,8 @@ static void handover_and_its_ack(void **state)
     ONLY_THIS_LENGTH(handover, &got);
     REFUSED(handover_ack, ack, epoch, 0, 0, 8);
     REFUSED(handover_ack, ack, generation, 0, 8, 8);
+    ACCEPTED(handover_ack, ack, epoch, 1);
+    ACCEPTED(handover_ack, ack, generation, 1);
     assert_true(PUT(handover_ack, &ack));
     ONLY_THIS_LENGTH(handover_ack, &got_ack);
 }

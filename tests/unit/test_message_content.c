@@ -86,7 +86,7 @@ static void pages_build(const struct item *item, uint16_t count, uint16_t named,
         wcur_u16(w, item[i].len);
         sum += item[i].len;
     }
-    memset(w->p, 0x5a, sum);
+    memset(w->p, 0, sum); /* zeroes would make a good head, were they taken for one */
     len = (size_t)(w->p - buf) + sum;
 }
 

@@ -47,6 +47,22 @@ static void planned_handover(void **state)
     pair_free(&p);
 }
 
+static void handover_after_a_crash_leaves_unsealed_epochs_behind(void **state)
+{
+    (void)state;
+    struct pair p;
+    struct msg_handover m = {.epoch = 2, .reason = WIRE_HANDOVER_CRASHED};
+    struct msg_handover_ack ack = {.epoch = 1, .generation = SAMPLE_GENERATION + 1};
+
+    assert_true(pair_open(&p, ALL));
+    assert_true(pair_epoch(&p) && pair_seal(&p) && pair_epoch(&p));
+    assert_false(session_put_handover(&p.primary, pair_room(&p), &m)); /* 2 is not sealed */
+    m.epoch = 1;
+    assert_true(FORTH(&p, session_put_handover, &m));
+    assert_true(BACK(&p, session_put_handover_ack, &ack));
+    pair_free(&p);
+}
+
 static void handover_after_a_crash_meets_a_later_seal(void **state)
 {
     (void)state;
@@ -151,6 +167,7 @@ int main(void)
 {
     const struct CMUnitTest tests[] = {
         cmocka_unit_test(planned_handover),
+        cmocka_unit_test(handover_after_a_crash_leaves_unsealed_epochs_behind),
         cmocka_unit_test(handover_after_a_crash_meets_a_later_seal),
         cmocka_unit_test(bye_is_acknowledged_and_is_the_last_word),
         cmocka_unit_test(byes_may_cross_inside_an_epoch),
