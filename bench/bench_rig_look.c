@@ -85,6 +85,14 @@ static double rate(const struct rig_look *from, const struct rig_look *to, const
            (to->at_s - from->at_s);
 }
 
+static int sleep_and_look(struct rig *r, const struct rig_vm *vm, int ms, struct rig_look *ret,
+                          struct err *err)
+{
+    if (proc_sleep_ms(ms) < 0)
+        return err_errno(err, "", "watching the VM");
+    return rig_look(r, RIG_A, vm, ret, err);
+}
+
 int rig_watch(struct rig *r, const struct rig_vm *vm, int ms, struct rig_watch *ret,
               struct err *err)
 {
@@ -95,8 +103,9 @@ int rig_watch(struct rig *r, const struct rig_vm *vm, int ms, struct rig_watch *
         return -1;
     struct rig_look before = {json_incref(ret->first.status), ret->first.at_s};
     for (int gone = 0; gone < ms; gone += step) {
-        if (proc_sleep_ms(step) < 0 || rig_look(r, RIG_A, vm, &ret->last, err) < 0) {
+        if (sleep_and_look(r, vm, step, &ret->last, err) < 0) {
             json_decref(before.status);
+            ret->last.status = NULL;
             rig_watch_free(ret);
             return -1;
         }

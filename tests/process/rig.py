@@ -118,6 +118,15 @@ class Daemon(Proc):
         super().__init__(rig, f"{host}-{kind}", [program(kind), "--config", self.conf], env)
         wait_for(f"{self.name} answers", self.answers)
 
+    def restart(self):
+        """Started again as an init system does it: same state, same address, nothing armed."""
+        self.popen.wait()
+        if self.kind == "backupd":
+            with open(self.conf, "a", encoding="utf-8") as f:
+                f.write(f"listen = {self.address}\n")
+        super().__init__(self.rig, self.name, [program(self.kind), "--config", self.conf])
+        wait_for(f"{self.name} answers", self.answers)
+
     def answers(self):
         if not self.alive():
             raise RigError(f"{self.name} ended:\n{self.text()}")
