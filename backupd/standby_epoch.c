@@ -54,6 +54,7 @@ void standby_release(struct standby *s, uint16_t reason, const char *text)
         return;
     lease_granted_init(&s->granted);
     s->phase = STANDBY_WAITING;
+    s->forced = false;
     standby_drop_replica(s);
     child_event(&s->child, LOG_LEVEL_INFO, "released", "the replica is given up: %s", text);
     if (!s->link)

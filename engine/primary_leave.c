@@ -149,6 +149,8 @@ void primary_leave(struct primary *p, enum primary_goal goal, json_int_t id, boo
         child_reply_err(&p->child, id, "busy", &err);
         return;
     }
+    if (p->goal == GOAL_VM_OFF || p->goal == GOAL_VM_LOST)
+        return; /* on its way out already, bounded in time */
     p->goal = goal;
     if (id)
         p->goal_id = id;

@@ -85,8 +85,8 @@ static void on_reject(struct primary *p, const struct msg_reject *m)
         primary_fenced(p, m->text, m->generation);
         return;
     }
-    /* An answer that names our own generation: the backup has given up everything older. */
-    if (m->generation == p->rec.generation)
+    /* It made our generation durable, which gives up everything older, and then failed. */
+    if (m->code == WIRE_REJECT_FAILED && m->generation == p->rec.generation)
         primary_released(p);
     if (!p->ever_welcomed && p->protect_id) {
         struct err err;

@@ -111,19 +111,22 @@ class Daemon(Proc):
         base = {"control_socket": self.socket, "state_dir": self.state_dir, "backend": "sim",
                 "backend_conf": rig.sim_dir(host)}
         base.update(conf)
-        self.conf = os.path.join(self.dir, f"{kind}.conf")
-        with open(self.conf, "w", encoding="utf-8") as f:
-            f.writelines(f"{k} = {v}\n" for k, v in base.items())
+        self.conf, self.settings = os.path.join(self.dir, f"{kind}.conf"), base
+        self.write_conf()
         self.start_env = env
         super().__init__(rig, f"{host}-{kind}", [program(kind), "--config", self.conf], env)
         wait_for(f"{self.name} answers", self.answers)
+
+    def write_conf(self):
+        with open(self.conf, "w", encoding="utf-8") as f:
+            f.writelines(f"{k} = {v}\n" for k, v in self.settings.items())
 
     def restart(self):
         """Started again as an init system does it: same state, same address, nothing armed."""
         self.popen.wait()
         if self.kind == "backupd":
-            with open(self.conf, "a", encoding="utf-8") as f:
-                f.write(f"listen = {self.address}\n")
+            self.settings["listen"] = self.address
+            self.write_conf()
         super().__init__(self.rig, self.name, [program(self.kind), "--config", self.conf])
         wait_for(f"{self.name} answers", self.answers)
 

@@ -1,0 +1,247 @@
+# SPDX-License-Identifier: GPL-2.0-or-later
+"""One fault, struck at a named point of a running installation, and what has to hold afterwards."""
+import os
+import re
+import signal
+import time
+
+from proxy import Proxy
+from rig import Rig, RigError, wait_for
+
+# Longer than anything that delays one side on a busy machine, where the VM has to stay at A.
+PATIENT = {"detector_floor_ms": 2500, "detector_ceiling_ms": 6000}
+HASTY = {"detector_floor_ms": 900, "detector_ceiling_ms": 3000}
+
+
+class Case:
+    """How a point is struck, and what may come of it.
+
+    at          the host whose daemon, with its children, is armed
+    action      of REMUS_FAULT; {a}, {b}, {vm} stand for the pids of remusd, backupd and the VM at A
+    scenario    function of a Run that brings the point about and returns once it must have been reached
+    outcome     what the end has to be: one of Run's outcomes
+    says        host -> regular expression that its events or log have to match
+    session     the session in which the point is struck (generations count them)
+    then_die    afterwards host A loses its power, and the VM has to outlive that
+    """
+
+    def __init__(self, at, action, nth, scenario, outcome, says=None, session=1, hold="backup", then_die=False,
+                 vm_opts=None):
+        self.at, self.action, self.nth, self.scenario, self.outcome = at, action, nth, scenario, outcome
+        self.says, self.session, self.hold, self.then_die = says or {}, session, hold, then_die
+        self.vm_opts = vm_opts or {}
+
+    def name(self, point):
+        how = self.scenario.__name__.replace("_", " ")
+        action = self.action.replace("{", "").replace("}", "")
+        nth = f" hit {self.nth}" if self.nth > 1 else ""
+        return f"{point}{nth}: {action}, {how}, hold={self.hold}: {self.outcome}"
+
+
+class Run:
+    """Host A with a VM and its clients, host B, and a network between them that a scenario can cut."""
+
+    def __init__(self, point, case):
+        self.point, self.case = point, case
+        self.rig = Rig()
+        self.a = self.b = self.vm = self.proxy = self.client = None
+        self.power = True  # of host A
+        self.epoch_at_hit = None
+
+    def __enter__(self):
+        return self
+
+    def __exit__(self, kind, value, trace):
+        if self.proxy:
+            self.proxy.close()
+        self.rig.__exit__(kind, value, trace)
+
+    # ---- building ----
+
+    def environment(self):
+        pids = {name: proc.pid for name, proc in (("a", self.a), ("b", self.b), ("vm", self.vm)) if proc}
+        return {"REMUS_FAULT": f"{self.point}:{self.case.nth}:{self.case.action.format(**pids)}",
+                "REMUS_FAULT_ONCE": os.path.join(self.rig.dir, "once")}
+
+    def start(self):
+        """The armed side last, so that its action can name every other process."""
+        self.vm = self.rig.vm(**self.case.vm_opts)
+        detector = HASTY if self.case.outcome in ("taken over", "lost", "blocked") else PATIENT
+        for host in sorted("AB", key=lambda h: h == self.case.at):
+            env = self.environment() if host == self.case.at else None
+            if host == "A":
+                self.a = self.rig.remusd(env=env, **PATIENT)
+            else:
+                self.b = self.rig.backupd(env=env, **detector)
+        self.proxy = Proxy(self.b.address)
+        # An unanswered request ends a run in which no copy is left.
+        patience = 1500 if self.case.outcome == "lost" else 60000
+        self.client = self.rig.client(self.vm, seconds=3600, clients=3, interval_ms=4, retry_ms=100,
+                                      timeout_ms=patience)
+        self.wait_served()
+
+    def ask_protect(self):
+        """The daemon's answer; None when it died instead."""
+        try:
+            return self.a.call("protect", vm=self.vm.uuid, to=self.proxy.address, hold=self.case.hold)
+        except (RigError, OSError):
+            return None
+
+    def protect(self):
+        reply = self.ask_protect()
+        assert reply and reply["ok"], f"protect: {reply}"
+
+    def revive(self):
+        """What an init system does for daemons that died; a host without power stays dark."""
+        for daemon in (self.b, self.a) if self.power else (self.b,):
+            if not daemon.alive():
+                daemon.restart()
+
+    # ---- looking ----
+
+    def armed(self):
+        return self.a if self.case.at == "A" else self.b
+
+    def was_hit(self):
+        return f"fault point {self.point}: {self.case.action.split('=')[0]}" in self.armed().text()
+
+    def wait_hit(self, timeout=30):
+        wait_for(f"fault point {self.point} is reached", self.was_hit, timeout)
+
+    def at_a(self):
+        return self.look(self.a) if self.power else {}
+
+    def at_b(self):
+        return self.look(self.b)
+
+    def look(self, daemon):
+        try:
+            return daemon.status(self.vm.uuid) or {}
+        except (OSError, RigError):
+            return {}
+
+    def said(self, host, pattern):
+        daemon = self.a if host == "A" else self.b
+        words = daemon.text()
+        if daemon.alive():
+            words += "".join(f"event {e['event']}: {e['text']}\n" for e in daemon.events())
+        return re.search(pattern, words)
+
+    def copies(self):
+        """Host -> statistics of the VM there, paused or not; a replica is no copy."""
+        answers = {host: self.rig.ask_vm(host, self.vm.uuid, "stats") for host in "AB"}
+        return {host: stats for host, stats in answers.items() if stats}
+
+    # ---- outcomes: each a condition on the present ----
+
+    def again(self):
+        """The VM runs at A, protected in a later session than the one that was struck."""
+        status = self.at_a()
+        return status.get("state") == "protected" and status["generation"] > self.case.session
+
+    def undisturbed(self):
+        """The VM runs at A, protected in the same session, and epochs go on."""
+        status = self.at_a()
+        if status.get("state") != "protected" or status["generation"] != self.case.session:
+            return False
+        self.epoch_at_hit = self.epoch_at_hit or status["epoch"]
+        return status["epoch"] > self.epoch_at_hit + 5
+
+    def taken_over(self):
+        """The VM runs at B; A has neither a copy nor anything to do with it."""
+        return self.at_b().get("state") == "active" and not self.vm.alive() and not self.at_a()
+
+    def unprotected(self):
+        """The VM runs at A, and B holds nothing."""
+        return self.vm.alive() and not self.at_a() and not self.at_b().get("protected")
+
+    def blocked(self):
+        """Nobody can know whether B's copy has spoken: A's does not run, until a person decides."""
+        return self.at_a().get("state") == "blocked" and bool(self.said("A", "was taken over here"))
+
+    def lost(self):
+        """Both hosts were struck: no copy is left."""
+        return not self.vm.alive() and bool(self.said("B", "event child-died")) and not self.at_b().get("protected")
+
+    def settle(self):
+        outcome = self.case.outcome
+        wait_for(f"outcome: {outcome}; A {self.at_a().get('state')}, B {self.at_b().get('state')}",
+                 getattr(self, outcome.replace(" ", "_")), 40)
+
+    # ---- the guest's clients ----
+
+    def wait_served(self):
+        """The guest answers the client from now on, not only before."""
+        now, mac = time.monotonic_ns(), self.client_mac()
+        wait_for("client is answered", lambda: any(
+            f.get("src") == self.vm.mac and f["dst"] == mac and f["mono_ns"] > now for f in self.rig.frames()), 40, 0.1)
+
+    def client_mac(self):
+        return "52:54:00:c1:00:01"
+
+    def end_client(self, good):
+        self.client.kill(signal.SIGTERM)
+        result = self.client.result()
+        assert not result["violations"], result
+        assert not good or self.client.popen.returncode == 0, result
+
+    # ---- what holds after every fault ----
+
+    def check_copies(self):
+        where = {"taken over": {"B"}, "lost": set()}.get(self.case.outcome, {"A"})
+        copies = self.copies()
+        assert set(copies) == where, copies
+        for host, stats in copies.items():
+            assert self.case.outcome == "blocked" or stats["network"], f"the VM at {host} has no network: {stats}"
+            report = self.rig.ask_vm(host, self.vm.uuid, "check")
+            assert report and report["ok"] and report["step"] > 0, f"pattern at {host}: {report}"
+
+    def check_one_voice(self):
+        """A port of the switch that spoke for the guest is silent once another has spoken for it."""
+        ports = []
+        for frame in self.rig.frames():
+            if frame.get("src") != self.vm.mac or ports[-1:] == [frame["port"]]:
+                continue
+            assert frame["port"] not in ports, f"speaks again: {frame}, after ports {ports}"
+            ports.append(frame["port"])
+
+    def check_words(self):
+        for host, pattern in self.case.says.items():
+            assert self.said(host, pattern), f"{host} says nothing that matches '{pattern}'"
+        for host in "AB":
+            assert not self.said(host, "event replica-failed|memory differs"), "the images differ"
+
+    def check(self):
+        self.check_copies()
+        if self.case.outcome not in ("lost", "blocked"):
+            self.wait_served()
+        if self.case.then_die:
+            self.die()
+        self.end_client(self.case.outcome not in ("lost", "blocked"))
+        self.check_one_voice()
+        self.check_words()
+
+    def die(self):
+        """What all of this is for still works."""
+        wait_for("B holds an epoch", lambda: self.at_b().get("state") == "standby")
+        self.power_cut()
+        self.case.outcome = "taken over"
+        self.settle()
+        self.check_copies()
+        self.wait_served()
+
+    def power_cut(self):
+        self.power = False
+        self.rig.power_cut(self.a, self.vm)
+        self.a.popen.wait()
+        self.vm.popen.wait()
+
+
+def strike(point, case):
+    with Run(point, case) as run:
+        run.start()
+        case.scenario(run)
+        assert run.was_hit(), f"fault point {point} was never reached"
+        run.revive()
+        run.settle()
+        run.check()
