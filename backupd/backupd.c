@@ -235,9 +235,13 @@ int backupd_run(const struct backupd_conf *conf, const char *config)
 
     d.number = calloc((size_t)conf->max_vms, sizeof(*d.number));
     d.taken = calloc((size_t)conf->max_vms, sizeof(*d.taken));
-    if (!d.base || !d.number || !d.taken)
-        return 1;
-    int rc = start(&d, options, &err);
+    int rc;
+    if (d.base && d.number && d.taken) {
+        rc = start(&d, options, &err);
+    } else {
+        errno = ENOMEM;
+        rc = err_errno(&err, "", "start");
+    }
     if (rc < 0) {
         log_errx("%s%s%s", err.text, err.hint[0] ? "; " : "", err.hint);
     } else {
@@ -250,7 +254,8 @@ int backupd_run(const struct backupd_conf *conf, const char *config)
         event_free(d.term_ev);
     if (d.int_ev)
         event_free(d.int_ev);
-    event_base_free(d.base);
+    if (d.base)
+        event_base_free(d.base);
     free(d.number);
     free(d.taken);
     return rc < 0;

@@ -134,6 +134,7 @@ static void sealed_first(struct standby *s)
     child_event(&s->child, LOG_LEVEL_INFO, "ready",
                 "epoch %llu of generation %llu can be resumed here",
                 (unsigned long long)s->store.sealed, (unsigned long long)s->rec.generation);
+    standby_watch(s);
 }
 
 static void on_epoch_end(struct standby *s, const struct msg_epoch_end *m)

@@ -14,9 +14,8 @@ int bench_emit(struct bench *b, json_t *line, struct err *err)
 
     errno = ENOMEM;
     if (line && json_object_set_new(line, "quick", json_boolean(b->quick)) == 0 &&
-        (!b->out ||
-         (json_dumpf(line, b->out, JSON_COMPACT | JSON_REAL_PRECISION(6)) == 0 &&
-          fputc('\n', b->out) != EOF && fflush(b->out) == 0)))
+        (!b->out || (json_dumpf(line, b->out, JSON_COMPACT | JSON_REAL_PRECISION(6)) == 0 &&
+                     fputc('\n', b->out) != EOF && fflush(b->out) == 0)))
         rc = 0;
     if (rc < 0)
         (void)err_errno(err, "", "cannot write a result");
@@ -58,12 +57,12 @@ int bench_host(struct bench *b, struct err *err)
     strftime(when, sizeof(when), "%Y-%m-%dT%H:%M:%SZ", gmtime_r(&now, &tm));
     long cores = sysconf(_SC_NPROCESSORS_ONLN);
     double memory = (double)sysconf(_SC_PHYS_PAGES) * (double)sysconf(_SC_PAGESIZE) / (1 << 30);
-    printf("%ld x %s, %.1f GiB, %s %s, load %.2f, %s\n", cores, model, memory, u.sysname,
-           u.release, load[0], when);
+    printf("%ld x %s, %.1f GiB, %s %s, load %.2f, %s\n", cores, model, memory, u.sysname, u.release,
+           load[0], when);
     return bench_emit(b,
                       json_pack("{s:s, s:s, s:s, s:i, s:s, s:f, s:s, s:f}", "bench", "host",
                                 "version", REMUS_VERSION, "time", when, "cores", (int)cores, "cpu",
-                                model, "memory_gib", memory, "kernel", u.release,
-                                "load_before", load[0]),
+                                model, "memory_gib", memory, "kernel", u.release, "load_before",
+                                load[0]),
                       err);
 }

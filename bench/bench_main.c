@@ -63,12 +63,10 @@ static bool known(const char *name)
 /** 0: run; else the exit status plus one. */
 static int parse(int argc, char **argv, struct options *ret)
 {
-    static const struct option options[] = {{"quick", no_argument, NULL, 'q'},
-                                            {"out", required_argument, NULL, 'o'},
-                                            {"only", required_argument, NULL, 'n'},
-                                            {"help", no_argument, NULL, 'h'},
-                                            {"version", no_argument, NULL, 'v'},
-                                            {0}};
+    static const struct option options[] = {
+        {"quick", no_argument, NULL, 'q'},      {"out", required_argument, NULL, 'o'},
+        {"only", required_argument, NULL, 'n'}, {"help", no_argument, NULL, 'h'},
+        {"version", no_argument, NULL, 'v'},    {0}};
     int c;
 
     while ((c = getopt_long(argc, argv, "", options, NULL)) != -1) {

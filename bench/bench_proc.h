@@ -10,7 +10,8 @@
 #include "engine/base/compiler.h"
 #include "engine/base/err.h"
 
-/** SIGINT and SIGTERM end all waiting from here on, so that whatever runs is taken down in order. */
+/** SIGINT and SIGTERM end all waiting from here on, so that whatever runs is taken down in order.
+ */
 void proc_catch_signals(void);
 
 /** -1 with errno=EINTR when the run is to end. */

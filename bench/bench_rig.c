@@ -162,8 +162,8 @@ int rig_protect(struct rig *r, const struct rig_vm *vm, int epoch_ms, const char
 
 int rig_unprotect(struct rig *r, const struct rig_vm *vm, struct err *err)
 {
-    json_t *reply = rig_call(
-        r, RIG_A, json_pack("{s:s, s:s}", "cmd", "unprotect", "vm", vm->uuid), err);
+    json_t *reply =
+        rig_call(r, RIG_A, json_pack("{s:s, s:s}", "cmd", "unprotect", "vm", vm->uuid), err);
 
     json_decref(reply);
     return reply ? 0 : -1;

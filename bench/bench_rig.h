@@ -49,8 +49,7 @@ int rig_host_dies(struct rig *r, struct rig_vm *vm, struct mono *ret_when,
                   struct err *err) MUST_CHECK;
 
 /** One request (stolen) to a daemon; the reply, or NULL when it was refused or none came. */
-json_t *rig_call(struct rig *r, enum rig_side side, json_t *request,
-                 struct err *err) MUST_CHECK;
+json_t *rig_call(struct rig *r, enum rig_side side, json_t *request, struct err *err) MUST_CHECK;
 
 /** Returns once a sealed epoch is there. */
 int rig_protect(struct rig *r, const struct rig_vm *vm, int epoch_ms, const char *hold,
@@ -93,8 +92,8 @@ double rig_watch_rate(const struct rig_watch *w, const char *key);
 struct rig_client {
     struct proc proc;
 };
-int rig_client_start(struct rig *r, struct rig_client *c, const struct rig_vm *vm,
-                     const char *mode, int interval_ms, int count, struct err *err) MUST_CHECK;
+int rig_client_start(struct rig *r, struct rig_client *c, const struct rig_vm *vm, const char *mode,
+                     int interval_ms, int count, struct err *err) MUST_CHECK;
 json_t *rig_client_end(struct rig_client *c, int timeout_ms, struct err *err) MUST_CHECK;
 
 #endif

@@ -69,7 +69,8 @@ int64_t rig_event(struct rig *r, enum rig_side side, const struct rig_vm *vm, co
     int64_t at = 0;
     size_t i;
 
-    json_array_foreach(json_object_get(reply, "events"), i, e) {
+    json_array_foreach(json_object_get(reply, "events"), i, e)
+    {
         const char *name = json_string_value(json_object_get(e, "event"));
         const char *uuid = json_string_value(json_object_get(e, "uuid"));
         if (name && uuid && strcmp(name, event) == 0 && strcmp(uuid, vm->uuid) == 0)

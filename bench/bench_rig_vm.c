@@ -120,8 +120,8 @@ int rig_host_dies(struct rig *r, struct rig_vm *vm, struct mono *ret_when, struc
     return 0;
 }
 
-int rig_client_start(struct rig *r, struct rig_client *c, const struct rig_vm *vm,
-                     const char *mode, int interval_ms, int count, struct err *err)
+int rig_client_start(struct rig *r, struct rig_client *c, const struct rig_vm *vm, const char *mode,
+                     int interval_ms, int count, struct err *err)
 {
     struct args a = {.n = 0};
     char log[PATH_MAX];

@@ -39,7 +39,11 @@ int capture_init(struct capture *c, struct hv_vm *vm, uint64_t vm_pages, size_t 
     }
     memset(c->state, 0, HV_STATE_MAX);
     c->pages = READY_AT_START / 2;
-    return capture_grow(c);
+    if (capture_grow(c) == 0)
+        return 0;
+    capture_free(c);
+    errno = ENOMEM;
+    return -1;
 }
 
 void capture_free(struct capture *c)
@@ -78,7 +82,7 @@ static int take_dirty(struct capture *c, const struct bitmap *also, struct err *
 
 static int copy_pages(struct capture *c, struct err *err)
 {
-    size_t room = c->staging_short ? c->ready_pages : c->staging_pages;
+    size_t room = c->refused_pages ? c->ready_pages : c->staging_pages;
     c->staged = c->pages <= room;
     return c->staged ? hv_copy(c->vm, c->pfn, c->pages, c->staging, err) : 0;
 }
@@ -170,6 +174,8 @@ int capture_epoch(struct capture *c, const struct bitmap *also, int stop_timeout
 int capture_grow(struct capture *c)
 {
     size_t want = c->pages * 2 < READY_AT_START ? READY_AT_START : c->pages * 2;
+    if (want < c->refused_pages)
+        want = c->refused_pages; /* ask again for what was refused */
     if (want > c->staging_pages)
         want = c->staging_pages;
     if (want <= c->ready_pages)
@@ -180,11 +186,11 @@ int capture_grow(struct capture *c)
                                 (want - c->ready_pages) * HV_PAGE_SIZE, MADV_POPULATE_WRITE);
     /* EINVAL: a kernel before 5.14, where the pages are faulted in by the copy itself. */
     if (refused < 0 && errno != EINVAL) {
-        c->staging_short = true;
+        c->refused_pages = want;
         errno = ENOMEM;
         return -1;
     }
     c->ready_pages = want;
-    c->staging_short = false;
+    c->refused_pages = 0;
     return 0;
 }

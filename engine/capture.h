@@ -24,7 +24,8 @@ struct capture {
     uint8_t *staging;
     size_t staging_pages; /* most that may be staged */
     size_t ready_pages;   /* backed by memory already: copying into them faults nothing in */
-    bool staging_short;   /* memory was refused: no more than ready_pages may be used */
+    size_t
+        refused_pages; /* memory for so many was refused: only ready_pages may be used; 0: none */
     bool staged; /* the last capture's pages are in staging; else they must be read from the VM */
     uint8_t *state;
     size_t state_len;

@@ -86,7 +86,6 @@ struct primary {
     bool coding, live; /* sender busy; with pages of the live copy */
     struct event *code_ev;
     struct mono captured;
-    size_t hold_pages;
 
     /* live copy */
     struct bitmap todo;

@@ -82,7 +82,9 @@ static void watch_backup(struct primary *p)
     struct mono now = mono_now();
     int64_t silent_ms = mono_sub(now, p->detector.last) / NS_PER_MS;
 
-    if (!detector_suspects(&p->detector, now)) {
+    /* In a first copy answers queue behind megabytes of pages, and no lease hangs on them. */
+    bool patient = p->phase == PRIMARY_SYNCING && silent_ms < p->conf->detector_ceiling_ms;
+    if (patient || !detector_suspects(&p->detector, now)) {
         child_restore(&p->child, "backup-silent");
         return;
     }

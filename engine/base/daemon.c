@@ -10,8 +10,6 @@
 #include "engine/base/fault.h"
 #include "engine/base/log.h"
 
-const char *argp_program_version = REMUS_VERSION;
-
 enum { OPT_CHECK = 256, OPT_DEFAULTS, OPT_FAULTS, OPT_CHILD };
 
 static const struct argp_option options[] = {
@@ -79,6 +77,10 @@ void daemon_start(const struct daemon_kind *kind, int argc, char **argv, struct 
     struct parse parse = {.args = args};
     struct argp argp = {.options = options, .parser = on_option, .doc = kind->doc};
 
+    char version[64];
+
+    snprintf(version, sizeof(version), "%s %s", kind->name, REMUS_VERSION);
+    argp_program_version = version;
     argp_err_exit_status = 2;
     argp_parse(&argp, argc, argv, 0, NULL, &parse);
     if (parse.action == OPT_FAULTS) {

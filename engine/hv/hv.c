@@ -56,7 +56,8 @@ int hv_find(struct hv *hv, const char *which, struct hv_info *ret, struct err *e
 
     if (hv->ops->find(hv, which, ret, hv_err(err, &own)))
         return -1;
-    if (!ret->pages || !memchr(ret->name, '\0', sizeof(ret->name)))
+    if (!ret->pages || !memchr(ret->name, '\0', sizeof(ret->name)) ||
+        !memchr(ret->net, '\0', sizeof(ret->net)))
         return hv_backend_breach(err, "find");
     return 0;
 }

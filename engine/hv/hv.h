@@ -12,14 +12,14 @@
 #include "engine/base/uuid.h"
 
 /**
- * The hypervisor contract. The engine calls only the hv_* wrappers below; they check the contract on
- * both sides (state before, result after) and then call the backend's table. A backend implements
- * every operation; none may be NULL.
+ * The hypervisor contract. The engine calls only the hv_* wrappers below; they check the contract
+ * on both sides (state before, result after) and then call the backend's table. A backend
+ * implements every operation; none may be NULL.
  *
- * Errors: -1, errno and `err` (never NULL at a backend). Final errors, after which the VM or replica
- * handle can only be closed: ESRCH (the VM is gone), EIO (its state is unknown). Anything else left
- * the VM as it was.
- * Nothing here is thread-safe; a handle belongs to one process and does not survive fork.
+ * Errors: -1, errno and `err` (never NULL at a backend). Final errors, after which the VM or
+ * replica handle can only be closed: ESRCH (the VM is gone), EIO (its state is unknown). Anything
+ * else left the VM as it was. Nothing here is thread-safe; a handle belongs to one process and does
+ * not survive fork.
  */
 
 #define HV_PAGE_SIZE 4096
@@ -34,7 +34,7 @@ struct hv_info {
     uint64_t pages; /* highest page frame + 1 */
     uint32_t vcpus;
     bool running;
-    char net[HV_NET_MAX];      /* port spec (engine/net/port.h) of the network its interface is on */
+    char net[HV_NET_MAX]; /* port spec (engine/net/port.h) of the network its interface is on */
     char refuse[ERR_TEXT_MAX]; /* why it cannot be protected; empty when it can */
 };
 
@@ -59,7 +59,8 @@ struct hv_ops {
     /** By UUID text or name. ENOENT when there is none, EEXIST when a name is ambiguous. */
     int (*find)(struct hv *hv, const char *which, struct hv_info *ret, struct err *err);
 
-    /* ---- primary side: attach, log_start, {stop, fetch_dirty, copy, save_state, resume}*, end ---- */
+    /* ---- primary side: attach, log_start, {stop, fetch_dirty, copy, save_state, resume}*, end
+     * ---- */
 
     /** Opens the VM and maps its memory; it keeps running. */
     int (*attach)(struct hv *hv, const struct uuid *uuid, struct hv_vm **ret, struct err *err);
@@ -78,7 +79,8 @@ struct hv_ops {
 
     /**
      * Moves the dirty set into `dirty` (its content is replaced) and resets it. Legal while running
-     * (live copy) and while stopped (epoch). ESTALE: logging was lost, everything must be sent again.
+     * (live copy) and while stopped (epoch). ESTALE: logging was lost, everything must be sent
+     * again.
      */
     int (*fetch_dirty)(struct hv_vm *vm, struct bitmap *dirty, struct err *err);
 
@@ -95,22 +97,25 @@ struct hv_ops {
 
     /**
      * Takes the guest's network interface off its network: from here on its frames come and go only
-     * through the returned port descriptor (engine/net/port.h), the caller's to close. Legal running or
-     * stopped. When the descriptor is closed without net_give the guest is left without network.
+     * through the returned port descriptor (engine/net/port.h), the caller's to close. Legal
+     * running or stopped. When the descriptor is closed without net_give the guest is left without
+     * network.
      */
     int (*net_take)(struct hv_vm *vm, int *ret_fd, struct err *err);
 
     /** Puts the interface back on its own network. */
     int (*net_give)(struct hv_vm *vm, struct err *err);
 
-    /** Becomes readable when the VM may be gone: then ask `gone`. -1 when the backend must be polled. */
+    /** Becomes readable when the VM may be gone: then ask `gone`. -1 when the backend must be
+     * polled. */
     int (*watch_fd)(struct hv_vm *vm);
     enum hv_gone (*gone)(struct hv_vm *vm);
 
     /** Ends capture: log-dirty off, handle freed. The VM is left running or stopped, as it is. */
     void (*end)(struct hv_vm *vm);
 
-    /** Destroys the VM (stale copy after a failover) and frees the handle. Success when it is gone. */
+    /** Destroys the VM (stale copy after a failover) and frees the handle. Success when it is gone.
+     */
     int (*destroy)(struct hv_vm *vm, struct err *err);
 
     /* ---- backup side: reap, replica_create, {write, set_state}*, activate or discard ---- */
@@ -129,16 +134,16 @@ struct hv_ops {
     const void *(*replica_page)(struct hv_replica *r, uint64_t pfn);
 
     /** Writes `n` whole pages. EINVAL: out of range. */
-    int (*replica_write)(struct hv_replica *r, const uint64_t *pfn, const void *const *page, size_t n,
-                         struct err *err);
+    int (*replica_write)(struct hv_replica *r, const uint64_t *pfn, const void *const *page,
+                         size_t n, struct err *err);
 
     /** Keeps the state that goes with the memory, for activation. `state` is copied. */
     int (*replica_set_state)(struct hv_replica *r, const void *state, size_t len, struct err *err);
 
     /**
      * Makes the replica the VM: state loaded, network interface on port `net` (a spec of
-     * engine/net/port.h; NULL: as described), running. The handle is freed on success; on failure it
-     * stays and the VM does not run.
+     * engine/net/port.h; NULL: as described), running. The handle is freed on success; on failure
+     * it stays and the VM does not run.
      */
     int (*activate)(struct hv_replica *r, const char *net, struct err *err);
 
@@ -153,13 +158,16 @@ int hv_open(const char *backend, const char *conf, struct hv **ret, struct err *
 void hv_close(struct hv *hv);
 int hv_find(struct hv *hv, const char *which, struct hv_info *ret, struct err *err) MUST_CHECK;
 
-int hv_attach(struct hv *hv, const struct uuid *uuid, struct hv_vm **ret, struct err *err) MUST_CHECK;
-int hv_describe(struct hv_vm *vm, void *buf, size_t cap, size_t *ret_len, struct err *err) MUST_CHECK;
+int hv_attach(struct hv *hv, const struct uuid *uuid, struct hv_vm **ret,
+              struct err *err) MUST_CHECK;
+int hv_describe(struct hv_vm *vm, void *buf, size_t cap, size_t *ret_len,
+                struct err *err) MUST_CHECK;
 int hv_log_start(struct hv_vm *vm, struct err *err) MUST_CHECK;
 int hv_stop(struct hv_vm *vm, int timeout_ms, struct err *err) MUST_CHECK;
 int hv_fetch_dirty(struct hv_vm *vm, struct bitmap *dirty, struct err *err) MUST_CHECK;
 int hv_copy(struct hv_vm *vm, const uint64_t *pfn, size_t n, void *dst, struct err *err) MUST_CHECK;
-int hv_save_state(struct hv_vm *vm, void *buf, size_t cap, size_t *ret_len, struct err *err) MUST_CHECK;
+int hv_save_state(struct hv_vm *vm, void *buf, size_t cap, size_t *ret_len,
+                  struct err *err) MUST_CHECK;
 int hv_resume(struct hv_vm *vm, struct err *err) MUST_CHECK;
 bool hv_stopped(const struct hv_vm *vm);
 int hv_net_take(struct hv_vm *vm, int *ret_fd, struct err *err) MUST_CHECK;

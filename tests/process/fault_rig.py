@@ -3,7 +3,6 @@
 import os
 import re
 import signal
-import time
 
 from proxy import Proxy
 from rig import Rig, RigError, wait_for
@@ -11,6 +10,10 @@ from rig import Rig, RigError, wait_for
 # Longer than anything that delays one side on a busy machine, where the VM has to stay at A.
 PATIENT = {"detector_floor_ms": 2500, "detector_ceiling_ms": 6000}
 HASTY = {"detector_floor_ms": 900, "detector_ceiling_ms": 3000}
+
+CLIENT_MAC = "52:54:00:c1:00:01"  # of a rig's first client
+# Outcomes after which no clients are served.
+SILENT = ("lost", "gone", "blocked")
 
 
 class Case:
@@ -66,7 +69,7 @@ class Run:
     def start(self):
         """The armed side last, so that its action can name every other process."""
         self.vm = self.rig.vm(**self.case.vm_opts)
-        detector = HASTY if self.case.outcome in ("taken over", "lost", "blocked") else PATIENT
+        detector = HASTY if self.case.outcome in ("taken over", *SILENT) else PATIENT
         for host in sorted("AB", key=lambda h: h == self.case.at):
             env = self.environment() if host == self.case.at else None
             if host == "A":
@@ -74,8 +77,8 @@ class Run:
             else:
                 self.b = self.rig.backupd(env=env, **detector)
         self.proxy = Proxy(self.b.address)
-        # An unanswered request ends a run in which no copy is left.
-        patience = 1500 if self.case.outcome == "lost" else 60000
+        # Where nobody is left to answer, requests have to be given up.
+        patience = 1500 if self.case.outcome in SILENT else 60000
         self.client = self.rig.client(self.vm, seconds=3600, clients=3, interval_ms=4, retry_ms=100,
                                       timeout_ms=patience)
         self.wait_served()
@@ -163,8 +166,11 @@ class Run:
         """Both hosts were struck: no copy is left."""
         return not self.vm.alive() and bool(self.said("B", "event child-died")) and not self.at_b().get("protected")
 
-    def settle(self):
-        outcome = self.case.outcome
+    def gone(self):
+        """The VM ended before there was a replica, and both sides have let go of it."""
+        return not self.vm.alive() and not self.at_a() and not self.at_b().get("protected")
+
+    def settle(self, outcome):
         wait_for(f"outcome: {outcome}; A {self.at_a().get('state')}, B {self.at_b().get('state')}",
                  getattr(self, outcome.replace(" ", "_")), 40)
 
@@ -172,12 +178,14 @@ class Run:
 
     def wait_served(self):
         """The guest answers the client from now on, not only before."""
-        now, mac = time.monotonic_ns(), self.client_mac()
-        wait_for("client is answered", lambda: any(
-            f.get("src") == self.vm.mac and f["dst"] == mac and f["mono_ns"] > now for f in self.rig.frames()), 40, 0.1)
+        seen = os.path.getsize(self.rig.frames_log)
+        answer = f'"src":"{self.vm.mac}","dst":"{CLIENT_MAC}"'
+        wait_for("client is answered", lambda: answer in self.frames_text(seen), 40, 0.05)
 
-    def client_mac(self):
-        return "52:54:00:c1:00:01"
+    def frames_text(self, start):
+        with open(self.rig.frames_log, encoding="utf-8") as f:
+            f.seek(start)
+            return f.read()
 
     def end_client(self, good):
         self.client.kill(signal.SIGTERM)
@@ -187,12 +195,13 @@ class Run:
 
     # ---- what holds after every fault ----
 
-    def check_copies(self):
-        where = {"taken over": {"B"}, "lost": set()}.get(self.case.outcome, {"A"})
+    def check_copies(self, outcome):
+        where = {"taken over": {"B"}, "lost": set(), "gone": set()}.get(outcome, {"A"})
         copies = self.copies()
         assert set(copies) == where, copies
         for host, stats in copies.items():
-            assert self.case.outcome == "blocked" or stats["network"], f"the VM at {host} has no network: {stats}"
+            assert outcome == "blocked" or stats["running"] and stats["network"], f"the VM at {host}: {stats}"
+            assert outcome != "blocked" or not stats["running"], f"the VM at {host} runs: {stats}"
             report = self.rig.ask_vm(host, self.vm.uuid, "check")
             assert report and report["ok"] and report["step"] > 0, f"pattern at {host}: {report}"
 
@@ -212,12 +221,13 @@ class Run:
             assert not self.said(host, "event replica-failed|memory differs"), "the images differ"
 
     def check(self):
-        self.check_copies()
-        if self.case.outcome not in ("lost", "blocked"):
+        served = self.case.outcome not in SILENT
+        self.check_copies(self.case.outcome)
+        if served:
             self.wait_served()
         if self.case.then_die:
             self.die()
-        self.end_client(self.case.outcome not in ("lost", "blocked"))
+        self.end_client(served)
         self.check_one_voice()
         self.check_words()
 
@@ -225,9 +235,8 @@ class Run:
         """What all of this is for still works."""
         wait_for("B holds an epoch", lambda: self.at_b().get("state") == "standby")
         self.power_cut()
-        self.case.outcome = "taken over"
-        self.settle()
-        self.check_copies()
+        self.settle("taken over")
+        self.check_copies("taken over")
         self.wait_served()
 
     def power_cut(self):
@@ -243,5 +252,5 @@ def strike(point, case):
         case.scenario(run)
         assert run.was_hit(), f"fault point {point} was never reached"
         run.revive()
-        run.settle()
+        run.settle(case.outcome)
         run.check()

@@ -119,7 +119,7 @@ static int open_dir(struct machine *m, struct err *err)
 /* On failure the process ends: what was opened is left to the kernel. */
 static int machine_init(struct machine *m, struct err *err)
 {
-    const struct sim_vm_conf *conf = &m->opts->conf;
+    const struct sim_vm_conf *conf = &m->conf;
 
     if (port_spec_check(conf->net, err))
         return -1;
@@ -156,6 +156,7 @@ static struct machine *machine_new(const struct simvm_opts *opts, struct err *er
         return NULL;
     }
     m->opts = opts;
+    m->conf = opts->conf;
     m->replica = opts->replica;
     for (size_t i = 0; i < MACHINE_CONNS; i++)
         m->conns[i].fd = -1;

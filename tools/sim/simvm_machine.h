@@ -19,6 +19,7 @@ struct conn {
 
 struct machine {
     const struct simvm_opts *opts;
+    struct sim_vm_conf conf; /* as in opts, but for the port that activation chose */
     int dir_fd, listen_fd;
     struct gmem mem;
     struct guest guest;
@@ -28,8 +29,7 @@ struct machine {
     struct conn *logger, *nic_owner;
     bool running, replica, has_state;
     bool quit, shutdown; /* shutdown: with notice */
-    char net[CONF_STR_MAX]; /* port that nic_give goes back to */
-    struct port *nic; /* NULL: no network */
+    struct port *nic;    /* NULL: no network */
     uint8_t frame[PORT_FRAME_MAX];
     uint8_t payload[SIM_PAYLOAD_MAX];
     uint64_t frames_in, frames_out, frames_dropped, stops;

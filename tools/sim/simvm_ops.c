@@ -46,8 +46,8 @@ static int op_info(struct machine *m, struct request *rq, struct reply *reply)
                             .logging = m->logger != NULL};
 
     (void)rq;
-    memcpy(info.name, m->opts->conf.name, strlen(m->opts->conf.name));
-    memcpy(info.net, m->opts->conf.net, strlen(m->opts->conf.net));
+    memcpy(info.name, m->conf.name, strlen(m->conf.name));
+    memcpy(info.net, m->conf.net, strlen(m->conf.net));
     return give_data(reply, &info, sizeof(info));
 }
 
@@ -141,7 +141,7 @@ static int op_nic_give(struct machine *m, struct request *rq, struct reply *repl
 {
     if (m->nic_owner && m->nic_owner != rq->conn)
         return refuse(reply, EBUSY, "another connection has the network interface");
-    if (nic_open(m, m->opts->conf.net, &reply->err))
+    if (nic_open(m, m->conf.net, &reply->err))
         return -1;
     m->nic_owner = NULL;
     return 0;
@@ -150,7 +150,7 @@ static int op_nic_give(struct machine *m, struct request *rq, struct reply *repl
 static int op_describe(struct machine *m, struct request *rq, struct reply *reply)
 {
     (void)rq;
-    return give_text(reply, sim_desc_format(&m->opts->conf));
+    return give_text(reply, sim_desc_format(&m->conf));
 }
 
 static int op_activate(struct machine *m, struct request *rq, struct reply *reply)
@@ -162,12 +162,15 @@ static int op_activate(struct machine *m, struct request *rq, struct reply *repl
     if (rq->len >= sizeof(spec))
         return refuse(reply, EINVAL, "port name too long");
     memcpy(spec, rq->payload, rq->len);
-    if (nic_open(m, *spec ? spec : m->opts->conf.net, &reply->err))
+    if (!*spec)
+        strcpy(spec, m->conf.net);
+    if (nic_open(m, spec, &reply->err))
         return -1;
     if (machine_rename(m, &reply->err)) {
         nic_close(m);
         return -1;
     }
+    strcpy(m->conf.net, spec);
     m->replica = false;
     m->creator = NULL;
     machine_resume(m);

@@ -227,7 +227,7 @@ int sim_conn_destroy(struct sim_conn *c, struct err *err)
         return 0;
     if (kill_peer(c) && errno != ESRCH)
         return err_errno(err, "end the remus-simvm process by hand", "cannot destroy the VM");
-    if (gone_within(c, SIM_DESTROY_MS))
+    if (gone_within(c, SIM_KILL_MS))
         return 0;
     errno = ETIMEDOUT;
     return err_errno(err, "", "the VM does not go away");
@@ -245,6 +245,7 @@ int sim_conn_info(struct sim_conn *c, int timeout_ms, struct sim_info *ret, stru
         return err_errno(err, "", "VM process");
     }
     memcpy(ret, c->buf, sizeof(*ret));
-    ret->name[SIM_NAME_MAX - 1] = '\0';
+    ret->name[sizeof(ret->name) - 1] = '\0';
+    ret->net[sizeof(ret->net) - 1] = '\0';
     return 0;
 }

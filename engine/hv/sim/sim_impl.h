@@ -11,7 +11,8 @@
 #define SIM_FIND_MS    100   /* a VM that does not answer is passed over by a scan */
 #define SIM_REPLY_MS   5000  /* for all but stopping, which has its own time */
 #define SIM_START_MS   10000 /* a new process reports */
-#define SIM_DESTROY_MS 2000  /* a VM told to exit; then it is killed */
+#define SIM_DESTROY_MS 1000  /* a VM told to exit; then it is killed */
+#define SIM_KILL_MS    10000 /* a killed one frees its memory first */
 
 struct sim_hv {
     struct hv hv;

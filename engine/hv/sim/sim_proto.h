@@ -59,7 +59,7 @@ struct sim_msg {
 struct sim_info {
     struct uuid uuid;
     char name[SIM_NAME_MAX];
-    char net[SIM_NET_MAX]; /* port spec, as configured */
+    char net[SIM_NET_MAX]; /* port spec that SIM_NIC_GIVE goes back to */
     uint64_t pages;
     int32_t pid;
     uint32_t vcpus;

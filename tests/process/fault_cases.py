@@ -1,0 +1,287 @@
+# SPDX-License-Identifier: GPL-2.0-or-later
+"""For every fault point: how it is reached, what is struck there, and what has to come of it."""
+import os
+import signal
+import subprocess
+
+from fault_rig import Case, strike
+from rig import program, wait_for
+
+# ---- scenarios: each brings a point about and returns once it must have been reached ----
+
+
+def steady(run):
+    run.protect()
+    run.wait_hit()
+
+
+def first_session(run):
+    """The protect command itself may be struck; protection comes about without being asked for again."""
+    run.ask_protect()
+    run.wait_hit()
+
+
+def refused_then_repeated(run):
+    """Protect fails and leaves everything as it was; asked again, it works."""
+    reply = run.ask_protect()
+    assert not (reply and reply["ok"]), f"protect: {reply}"
+    run.wait_hit()
+    run.revive()
+    wait_for("nothing is protected", lambda: not run.at_a())
+    run.wait_served()
+    run.protect()
+
+
+def protected(run):
+    run.protect()
+    wait_for("protected", lambda: run.at_a().get("state") == "protected" and run.at_b().get("state") == "standby")
+
+
+def host_death(run):
+    protected(run)
+    run.wait_served()
+    run.power_cut()
+    run.wait_hit()
+
+
+def primary_child_killed(run):
+    protected(run)
+    os.kill(run.at_a()["pid"], signal.SIGKILL)
+    run.wait_hit()
+
+
+def backup_child_killed(run):
+    protected(run)
+    os.kill(run.at_b()["pid"], signal.SIGKILL)
+    run.wait_hit()
+
+
+def planned_failover(run):
+    protected(run)
+    run.a.call("failover", vm=run.vm.uuid)
+    run.wait_hit()
+
+
+def forced_failover(run):
+    protected(run)
+    run.b.call("failover", vm=run.vm.uuid, force=True)
+    run.wait_hit()
+
+
+def unprotect(run):
+    protected(run)
+    run.a.call("unprotect", vm=run.vm.uuid)
+    run.wait_hit()
+
+
+def cut_until_taken_over(run):
+    protected(run)
+    run.proxy.freeze()
+    wait_for("B runs the VM", lambda: run.at_b().get("state") == "active")
+    run.proxy.thaw()
+    run.wait_hit()
+
+
+def cut_until_struck(run):
+    protected(run)
+    run.proxy.freeze()
+    run.wait_hit()
+    run.proxy.thaw()
+
+
+def copy_at_b_dies(run):
+    """B's copy has run and spoken, is gone, and then A's stale one is heard of again."""
+    protected(run)
+    run.proxy.freeze()
+    run.wait_hit()
+    wait_for("B runs the VM", lambda: run.at_b().get("state") == "active")
+    run.wait_served()
+    run.rig.ask_vm("B", run.vm.uuid, "destroy")
+    run.proxy.thaw()
+
+
+def meanwhile(who):
+    """The struck process is asleep at the point while another one is killed."""
+    pid = {"remusd": lambda run: run.a.pid, "backupd": lambda run: run.b.pid,
+           "primary child": lambda run: run.at_a()["pid"], "backup child": lambda run: run.at_b()["pid"]}[who]
+
+    def scenario(run):
+        steady(run)
+        os.kill(pid(run), signal.SIGKILL)
+    scenario.__name__ = f"{who} killed meanwhile"
+    return scenario
+
+
+# ---- the loop: its points, and a hit that lies in steady state ----
+
+PRIMARY_LOOP = {
+    "primary_before_stop": 15, "primary_stopped": 15, "primary_dirty_fetched": 15, "primary_pages_copied": 15,
+    "primary_state_saved": 15, "primary_before_resume": 15, "primary_resumed": 15, "primary_encode_slice": 60,
+    "primary_epoch_end": 15, "primary_acked": 15, "primary_released": 15, "primary_link_write": 60,
+}
+BACKUP_LOOP = {
+    "backup_pages": 60, "backup_epoch_end": 15, "backup_verified": 15, "backup_sealed": 15, "backup_acked": 15,
+    "backup_released": 15, "backup_apply_page": 200, "backup_applied": 15,
+}
+A_CHILD_DIED = {"A": "event child-died", "B": "event (link-lost|session)"}
+B_CHILD_DIED = {"A": "event link-lost|link-lost:", "B": "event child-died"}
+REMUSD_DIED = {"A": "remusd is gone", "B": "the primary ended protection: remusd stops"}
+BACKUPD_DIED = {"A": "the backup left: backupd died", "B": "backupd is gone"}
+VM_DIED = {"A": "event vm-crashed(.|\n)*event handed-over", "B": "event activated: .*the VM crashed"}
+TAKEN_OVER = {"B": "event activated"}
+FENCED = {"A": "event fenced", "B": "event activated"}
+ASLEEP = "sleep-ms=600"
+
+
+def holds(number):
+    return ("backup", "primary")[number % 2]
+
+
+def primary_loop_cases(number, nth):
+    others = [
+        Case("A", "kill-pid={b}", nth, steady, "again", BACKUPD_DIED, hold=holds(number)),
+        Case("A", ASLEEP, nth, meanwhile("backup child"), "again", B_CHILD_DIED, hold=holds(number)),
+        Case("A", ASLEEP, nth, meanwhile("remusd"), "again", REMUSD_DIED, hold=holds(number)),
+    ]
+    return [
+        Case("A", "kill", nth, steady, "again", A_CHILD_DIED, hold=holds(number), then_die=number % 4 == 0),
+        Case("A", "kill-pid={vm}", nth, steady, "taken over", VM_DIED, hold=holds(number + 1)),
+        others[number % len(others)],
+    ]
+
+
+def backup_loop_cases(number, nth):
+    others = [
+        Case("B", "kill-pid={a}", nth, steady, "again", REMUSD_DIED, hold=holds(number)),
+        Case("B", ASLEEP, nth, meanwhile("primary child"), "again", A_CHILD_DIED, hold=holds(number)),
+        Case("B", "kill-pid={vm}", nth, steady, "taken over", VM_DIED, hold=holds(number)),
+        Case("B", ASLEEP, nth, meanwhile("backupd"), "again", BACKUPD_DIED, hold=holds(number)),
+    ]
+    return [
+        Case("B", "kill", nth, steady, "again", B_CHILD_DIED, hold=holds(number), then_die=number % 4 == 0),
+        others[number % len(others)],
+    ]
+
+
+# ---- everything else, and more about some points of the loop ----
+
+SPECIAL = {
+    "primary_hello": [Case("A", "kill", 1, first_session, "again", {"A": "event child-died"}, then_die=True)],
+    "primary_welcomed": [
+        Case("A", "kill", 1, first_session, "again", A_CHILD_DIED),
+        Case("A", "kill", 2, primary_child_killed, "again", A_CHILD_DIED, session=2)],
+    "primary_copy_slice": [
+        Case("A", "kill", 5, first_session, "again", A_CHILD_DIED),
+        Case("A", "kill-pid={vm}", 5, first_session, "gone", {"A": "event vm-crashed"}),
+        Case("A", "kill-pid={b}", 5, first_session, "again", BACKUPD_DIED)],
+    "primary_stage_alloc": [
+        Case("A", "fail", 1, refused_then_repeated, "again", {"A": "lower staging_mb"}, session=0),
+        Case("A", "kill", 1, refused_then_repeated, "again", {"A": "event child-died"}, session=0),
+        Case("A", "fail", 2, steady, "undisturbed", {"A": "event staging-memory"}, vm_opts={"dirty_rate": 60000})],
+    "primary_link_write": [
+        Case("A", "kill", 1, first_session, "again", {"A": "event child-died"}),
+        Case("A", "fail", 60, steady, "again", {"A": "link-lost: ", "B": "event link-lost"}, then_die=True)],
+    "primary_lease_lost": [Case("A", "kill", 1, cut_until_taken_over, "taken over", FENCED)],
+    "primary_handover": [
+        Case("A", "kill", 1, planned_failover, "again", A_CHILD_DIED, then_die=True),
+        Case("A", "kill-pid={vm}", 1, planned_failover, "taken over", TAKEN_OVER, hold="primary"),
+        Case("A", "kill-pid={b}", 1, planned_failover, "again", BACKUPD_DIED)],
+    "primary_fenced": [
+        Case("A", "kill", 1, cut_until_taken_over, "taken over", FENCED),
+        Case("A", "kill", 1, planned_failover, "taken over", TAKEN_OVER)],
+    "backup_hello": [
+        Case("B", "kill", 1, refused_then_repeated, "again", {"A": "event refused", "B": "event child-died"}, session=0),
+        Case("B", "kill", 2, primary_child_killed, "again", {"B": "event child-died"})],
+    "backup_replica_create": [
+        Case("B", "kill", 1, refused_then_repeated, "again", {"A": "event refused", "B": "event child-died"}, session=0),
+        Case("B", "fail", 1, refused_then_repeated, "again", {"A": "no memory", "B": "event refused"}, session=0),
+        Case("B", "fail", 2, primary_child_killed, "again", {"A": "no memory", "B": "event refused"}, session=2)],
+    "backup_stage_alloc": [
+        Case("B", "kill", 1, steady, "again", B_CHILD_DIED),
+        Case("B", "fail", 1, steady, "again", {"A": "event unprotected: rejected: .*raise staging_mb|the backup refused",
+                                               "B": "event link-lost"}, then_die=True)],
+    "backup_pages": [Case("B", "kill", 5, first_session, "again", B_CHILD_DIED)],
+    "backup_sealed": [Case("B", "kill", 1, first_session, "again", B_CHILD_DIED)],
+    "backup_suspect": [
+        Case("B", "kill", 1, cut_until_struck, "again", B_CHILD_DIED),
+        Case("B", "kill", 1, host_death, "lost", {"B": "event child-died"}),
+        Case("B", "kill", 1, forced_failover, "again", B_CHILD_DIED)],
+    "backup_generation": [
+        Case("B", "kill", 1, cut_until_struck, "again", B_CHILD_DIED),
+        Case("B", "kill", 1, host_death, "lost", {"B": "event child-died"})],
+    "backup_before_activate": [
+        Case("B", "kill", 1, cut_until_struck, "blocked", {"A": "does not run here now", "B": "event child-died"}),
+        Case("B", "kill", 1, host_death, "lost", {"B": "event child-died"})],
+    "backup_activated": [
+        Case("B", "kill", 1, host_death, "taken over", {"B": "event child-died"}),
+        Case("B", "kill", 1, cut_until_taken_over, "taken over", {"A": "event fenced", "B": "event child-died"}),
+        Case("B", "kill", 1, planned_failover, "taken over", {"B": "event child-died"}, hold="primary"),
+        Case("B", "sleep-ms=1", 1, copy_at_b_dies, "blocked", {"A": "does not run here now", "B": "event vm-gone"})],
+    "state_write": [
+        Case("A", "kill", 1, refused_then_repeated, "again", {"A": "event child-died"}, session=0),
+        Case("A", "kill", 2, first_session, "again", A_CHILD_DIED),
+        Case("A", "kill", 3, first_session, "again", A_CHILD_DIED),
+        Case("A", "fail", 1, refused_then_repeated, "again", {"A": "No space left"}, session=0),
+        Case("A", "fail", 2, first_session, "again", {"A": "event state-dir: .*No space left"}),
+        Case("A", "fail", 3, first_session, "again", {"A": "event state-dir: .*No space left"}),
+        Case("B", "kill", 1, refused_then_repeated, "again", {"B": "event child-died"}, session=0),
+        Case("B", "fail", 1, refused_then_repeated, "again", {"A": "not writable", "B": "No space left"}, session=0),
+        Case("B", "kill", 2, host_death, "lost", {"B": "event child-died"}),
+        Case("B", "fail", 2, host_death, "taken over", {"B": "event activation: (.|\n)*event activated"}),
+        Case("B", "kill", 3, host_death, "taken over", {"B": "event child-died"}),
+        Case("B", "fail", 3, host_death, "taken over", {"B": "No space left(.|\n)*event activated"}),
+        Case("B", "kill", 2, unprotect, "unprotected", {"A": "event unprotected", "B": "event child-died"})],
+    "state_rename": [
+        Case("A", "kill", 1, refused_then_repeated, "again", {"A": "event child-died"}, session=0),
+        Case("A", "kill", 3, first_session, "again", A_CHILD_DIED),
+        Case("B", "kill", 1, refused_then_repeated, "again", {"B": "event child-died"}, session=0),
+        Case("B", "kill", 2, host_death, "lost", {"B": "event child-died"}),
+        Case("B", "fail", 2, host_death, "taken over", {"B": "event activation: (.|\n)*event activated"})],
+    "parent_spawn": [
+        Case("A", "kill", 1, refused_then_repeated, "again", session=0),
+        Case("A", "fail", 1, refused_then_repeated, "again", {"A": "cannot start a process"}, session=0),
+        Case("A", "kill", 2, primary_child_killed, "again", {"A": "event child-died|child-died|died"}, then_die=True),
+        Case("A", "fail", 2, primary_child_killed, "again", {"A": "cannot start a process"}),
+        Case("B", "kill", 1, refused_then_repeated, "again", session=0),
+        Case("B", "fail", 1, refused_then_repeated, "again", {"A": "event refused", "B": "cannot start a process"},
+             session=0),
+        Case("B", "fail", 2, backup_child_killed, "again", {"A": "rejected: ", "B": "cannot start a process"})],
+    "parent_accept": [
+        Case("B", "kill", 1, refused_then_repeated, "again", session=0),
+        Case("B", "fail", 1, refused_then_repeated, "again", {"A": "event refused", "B": "connection dropped"}, session=0),
+        Case("B", "kill", 2, primary_child_killed, "again", {"A": "event child-died", "B": "backupd is gone"}),
+        Case("B", "fail", 2, primary_child_killed, "again", {"A": "event child-died", "B": "connection dropped"})],
+}
+
+
+def expectations():
+    """Point -> its cases."""
+    cases = {point: list(more) for point, more in SPECIAL.items()}
+    for loop, make in ((PRIMARY_LOOP, primary_loop_cases), (BACKUP_LOOP, backup_loop_cases)):
+        for number, (point, nth) in enumerate(loop.items()):
+            cases[point] = make(number, nth) + cases.get(point, [])
+    return cases
+
+
+# ---- from the programs' own table to tests ----
+
+
+def listed_points(daemon="remusd"):
+    return subprocess.run([program(daemon), "--list-faults"], capture_output=True, text=True, check=True).stdout.split()
+
+
+def no_expectation(point):
+    def fail():
+        raise AssertionError(f"no expectation for point {point}")
+    return fail
+
+
+def tests(wanted):
+    """(name, function) of every case of the listed points for which wanted(point, case number) is true."""
+    known = expectations()
+    found = []
+    for point in listed_points():
+        for number, case in enumerate(known.get(point, [])):
+            if wanted(point, number):
+                found.append((case.name(point), lambda p=point, c=case: strike(p, c)))
+    return found
