@@ -85,6 +85,8 @@ static void on_peek(evutil_socket_t fd, short what, void *arg)
         drop(p, true);
         return;
     }
+    int low = 1; /* a HANDOVER alone must wake its reader */
+    setsockopt(fd, SOL_SOCKET, SO_RCVLOWAT, &low, sizeof(low));
     memcpy(uuid.byte, b + UUID_AT, sizeof(uuid.byte));
     drop(p, false);
     l->on_session(fd, &uuid, l->arg);

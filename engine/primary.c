@@ -28,6 +28,7 @@ int primary_record(struct primary *p, enum vmrecord_state state)
 void primary_end(struct primary *p)
 {
     p->phase = PRIMARY_ENDED;
+    primary_close_link(p, true);
     primary_status_send(p);
     child_done(&p->child);
     event_base_loopbreak(p->child.base);
