@@ -58,6 +58,7 @@ struct standby {
 
     struct detector detector;
     struct lease_granted granted;
+    struct mono deferred; /* detector.last when a suspicion was put off for unread input */
     struct event *watch_ev, *status_ev, *part_ev;
     bool parting;           /* BYE sent: waiting for BYE_ACK, a short while */
     bool ending;            /* the child ends once it has parted */

@@ -18,7 +18,12 @@ struct refusal {
 
 static void refuse(struct standby *s, struct link *link, const struct refusal *why)
 {
-    struct msg_reject m = {.code = why->code, .generation = s->rec.generation};
+    struct msg_reject m = {.code = why->code};
+    /* FAILED with HELLO's own generation means "given up": never say it by coincidence. */
+    bool tell = why->code == WIRE_REJECT_GENERATION || why->code == WIRE_REJECT_FENCED ||
+                s->rec.state == VM_HOLDING || s->rec.state == VM_RELEASED;
+    if (tell)
+        m.generation = s->rec.generation;
     snprintf(m.text, sizeof(m.text), "%s", why->err.text);
     child_event(&s->child, LOG_LEVEL_WARN, "refused", "%s refused: %s", link_peer(link), m.text);
     struct wcur *w = link_room(link, SMALL_RECORD);

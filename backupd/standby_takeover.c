@@ -74,8 +74,9 @@ void standby_watch(struct standby *s)
     }
     if (s->phase != STANDBY_READY && s->phase != STANDBY_SUSPECT)
         return;
-    /* Late ourselves: what waits in the socket was sent in time. */
-    if (s->link && link_has_input(s->link) && !s->forced) {
+    /* Late ourselves: what waits in the socket was sent in time. Once; then it had its turn. */
+    if (s->link && link_has_input(s->link) && !s->forced && s->deferred.ns != s->detector.last.ns) {
+        s->deferred = s->detector.last;
         arm(s, NS_PER_MS);
         return;
     }

@@ -126,8 +126,11 @@ void primary_heard(struct primary *p)
 static void vm_check(struct primary *p)
 {
     enum hv_gone how = hv_vm_gone(p->vm);
-    if (how != HV_ALIVE && p->phase != PRIMARY_ENDED)
-        primary_vm_gone(p, how);
+    if (how == HV_ALIVE || p->phase == PRIMARY_ENDED)
+        return;
+    if (p->vm_ev)
+        event_del(p->vm_ev); /* its end stays readable for ever */
+    primary_vm_gone(p, how);
 }
 
 static void on_vm(evutil_socket_t fd, short what, void *arg)

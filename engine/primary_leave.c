@@ -183,14 +183,16 @@ static void destroy_stale(struct primary *p, uint64_t generation)
 
     if (generation > p->rec.generation)
         p->rec.generation = generation;
-    if (primary_record(p, VM_FENCED) < 0)
-        log_errx("the VM's record could not be made durable");
     (void)FAULT(primary_fenced);
     output_close(&p->output);
-    if (hv_destroy(p->vm, &err) < 0)
+    if (hv_destroy(p->vm, &err) < 0) {
         child_event(&p->child, LOG_LEVEL_ERROR, "stale-not-destroyed",
                     "the stale copy here is stopped and silent but not destroyed: %s", err.text);
+        return; /* the record still says that a backup may run it: the next start tries again */
+    }
     p->vm = NULL;
+    if (primary_record(p, VM_FENCED) < 0)
+        log_errx("the VM's record could not be made durable");
 }
 
 void primary_handed_over(struct primary *p, uint64_t generation)

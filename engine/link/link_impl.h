@@ -26,6 +26,7 @@ struct link {
     struct wcur cur;
     size_t limit;
     uint64_t sent, received;
+    int write_error; /* of link_flush, for the loop to tell; 0: none */
     bool was_full, over, busy, dropped;
     char peer[128];
 };
@@ -40,7 +41,8 @@ void link_leave(struct link *link);
 int link_write_some(struct link *link);
 void link_on_writable(evutil_socket_t fd, short what, void *arg);
 
-/* link_in.c */
+/* link_in.c: at most `reads` reads; the link may be over or freed then. */
+void link_take_input(struct link *link, unsigned reads);
 void link_on_readable(evutil_socket_t fd, short what, void *arg);
 
 #endif

@@ -60,30 +60,36 @@ static void make_space(struct link *link)
     link->in_start = 0;
 }
 
-void link_on_readable(evutil_socket_t fd, short what, void *arg)
+void link_take_input(struct link *link, unsigned reads)
 {
-    struct link *link = arg;
-    (void)what;
-
-    link->busy = true;
-    for (int turn = 0; turn < READS_PER_TURN; turn++) {
+    for (unsigned i = 0; i < reads; i++) {
         make_space(link);
         size_t room = link->in_cap - link->in_end;
-        ssize_t n = read(fd, link->in + link->in_end, room);
+        ssize_t n = read(link->fd, link->in + link->in_end, room);
         if (n < 0 && (errno == EAGAIN || errno == EINTR))
-            break;
+            return;
         if (n < 0) {
             link_over_errno(link, "read");
-            break;
+            return;
         }
         if (n == 0) {
             link_over(link, LINK_EOF, "connection closed by the peer");
-            break;
+            return;
         }
         link->received += (uint64_t)n;
         link->in_end += (size_t)n;
         if (!parse(link) || (size_t)n < room)
-            break;
+            return;
     }
+}
+
+void link_on_readable(evutil_socket_t fd, short what, void *arg)
+{
+    struct link *link = arg;
+    (void)fd;
+    (void)what;
+
+    link->busy = true;
+    link_take_input(link, READS_PER_TURN);
     link_leave(link);
 }

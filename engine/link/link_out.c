@@ -6,6 +6,9 @@
 #include "engine/base/log.h"
 #include "engine/link/link_impl.h"
 
+/* More than a socket holds unread, and yet an end. */
+#define LAST_READS 16
+
 int link_write_some(struct link *link)
 {
     while (evbuffer_get_length(link->out) > 0) {
@@ -34,6 +37,16 @@ static void note_room(struct link *link)
         link->ops->on_room(link, link->arg);
 }
 
+/** A peer that is gone may have said why: its last word is in the socket still. */
+static void write_failed(struct link *link, int error)
+{
+    link_take_input(link, LAST_READS);
+    if (link->over || link->dropped)
+        return;
+    errno = error;
+    link_over_errno(link, "write");
+}
+
 void link_on_writable(evutil_socket_t fd, short what, void *arg)
 {
     struct link *link = arg;
@@ -41,8 +54,8 @@ void link_on_writable(evutil_socket_t fd, short what, void *arg)
     (void)what;
 
     link->busy = true;
-    if (link_write_some(link) < 0) {
-        link_over_errno(link, "write");
+    if (link->write_error || link_write_some(link) < 0) {
+        write_failed(link, link->write_error ? link->write_error : errno);
     } else {
         if (evbuffer_get_length(link->out) > 0)
             event_add(link->write_ev, NULL);
@@ -56,9 +69,11 @@ void link_flush(struct link *link)
     if (link->over)
         return;
     /* A failure here is reported by the event, not from inside the caller's own call. */
-    if (link_write_some(link) < 0 || evbuffer_get_length(link->out) > 0)
+    if (link_write_some(link) < 0)
+        link->write_error = errno;
+    else if (evbuffer_get_length(link->out) > 0)
         event_add(link->write_ev, NULL);
-    if (link->was_full && evbuffer_get_length(link->out) <= link->limit / 2)
+    if (link->write_error || (link->was_full && evbuffer_get_length(link->out) <= link->limit / 2))
         event_active(link->write_ev, EV_WRITE, 0);
 }
 

@@ -136,9 +136,9 @@ def test_slow_link():
         time.sleep(2)
         early = [rss_kib(pid) for pid in pids]
         time.sleep(6)
+        assert not pair.failed_over(), pair.b.events()
         late = [rss_kib(pid) for pid in pids]
         status = pair.at_a()
-        assert not pair.failed_over(), pair.b.events()
         assert status["missed_deadlines"] > start["missed_deadlines"], status
         assert status["epochs_sealed"] > start["epochs_sealed"], status
         for old, new in zip(early, late):

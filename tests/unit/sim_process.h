@@ -160,4 +160,15 @@ static inline bool sim_test_pattern_good(struct sim_test *t)
     return strstr(payload, "\"ok\":true") != NULL;
 }
 
+/** Attaches to the VM that sim_test_start started. */
+static inline struct hv_vm *sim_test_attach(struct sim_test *t)
+{
+    struct hv_vm *vm;
+    struct err err = {0};
+
+    if (hv_attach(t->hv, &t->uuid, &vm, &err))
+        fail_msg("%s", err.text);
+    return vm;
+}
+
 #endif

@@ -39,16 +39,6 @@ static struct hv_replica *create(struct sim_test *t, struct hv_vm *of)
     return r;
 }
 
-static struct hv_vm *attach(struct sim_test *t)
-{
-    struct hv_vm *vm;
-    struct err err = {0};
-
-    if (hv_attach(t->hv, &t->uuid, &vm, &err))
-        fail_msg("%s", err.text);
-    return vm;
-}
-
 /* Everything of the stopped VM into the replica. */
 static void transfer(struct hv_vm *vm, struct hv_replica *r)
 {
@@ -74,7 +64,7 @@ static void activated_replica_runs_on_alone(void **state)
     struct err err = {0};
 
     sim_test_start(a, "--dirty-rate=5000");
-    struct hv_vm *vm = attach(a);
+    struct hv_vm *vm = sim_test_attach(a);
     usleep(20000);
     assert_int_equal(hv_stop(vm, 1000, &err), 0);
     struct hv_replica *r = create(b, vm);
@@ -90,7 +80,7 @@ static void activated_replica_runs_on_alone(void **state)
     assert_true(sim_test_pattern_good(b));
     assert_int_equal(hv_reap(b->hv, &b->uuid, &err), 0);
 
-    vm = attach(b); /* and can be protected in its turn */
+    vm = sim_test_attach(b); /* and can be protected in its turn */
     assert_int_equal(hv_log_start(vm, &err), 0);
     assert_int_equal(hv_destroy(vm, &err), 0);
 }
@@ -101,7 +91,7 @@ static void replica_goes_with_its_creator(void **state)
     struct sim_test *a = h->a, *b = h->b;
 
     sim_test_start(a, NULL);
-    struct hv_vm *vm = attach(a);
+    struct hv_vm *vm = sim_test_attach(a);
     pid_t creator = fork();
     if (creator == 0) {
         create(b, vm);
@@ -124,7 +114,7 @@ static void reap_removes_a_replica_and_only_that(void **state)
     const void *source = page;
 
     sim_test_start(a, NULL);
-    struct hv_vm *vm = attach(a);
+    struct hv_vm *vm = sim_test_attach(a);
     assert_int_equal(hv_reap(b->hv, &b->uuid, &err), 0); /* nothing there */
     struct hv_replica *r = create(b, vm);
     assert_int_equal(hv_reap(b->hv, &b->uuid, &err), 0);
@@ -151,7 +141,7 @@ static void replica_beside_its_running_vm_is_refused(void **state)
     size_t len;
 
     sim_test_start(a, NULL);
-    struct hv_vm *vm = attach(a);
+    struct hv_vm *vm = sim_test_attach(a);
     assert_int_equal(hv_describe(vm, desc, sizeof(desc), &len, &err), 0);
     assert_int_equal(hv_replica_create(a->hv, desc, len, &r, &err), -1);
     assert_int_equal(errno, EEXIST);
@@ -166,7 +156,7 @@ static void failed_activation_leaves_a_paused_replica(void **state)
     struct err err;
 
     sim_test_start(a, NULL);
-    struct hv_vm *vm = attach(a);
+    struct hv_vm *vm = sim_test_attach(a);
     assert_int_equal(hv_stop(vm, 1000, &err), 0);
     struct hv_replica *r = create(b, vm);
     assert_int_equal(hv_activate(r, NULL, &err), -1); /* no state yet */
@@ -177,7 +167,7 @@ static void failed_activation_leaves_a_paused_replica(void **state)
     assert_int_equal(hv_activate(r, NULL, &err), 0);
     assert_int_equal(hv_find(b->hv, "guest", &info, &err), 0);
     hv_end(vm);
-    vm = attach(b);
+    vm = sim_test_attach(b);
     assert_int_equal(hv_destroy(vm, &err), 0);
 }
 
@@ -191,7 +181,7 @@ static void holes_stay_holes(void **state)
     struct err err;
 
     sim_test_start(a, NULL);
-    struct hv_vm *vm = attach(a);
+    struct hv_vm *vm = sim_test_attach(a);
     struct hv_replica *r = create(b, vm);
     far = hv_replica_pages(r);
     assert_int_equal(hv_replica_write(r, &pfn, &source, 1, &err), 0);

@@ -8,16 +8,6 @@
 
 #define PAGES 4096
 
-static struct hv_vm *attach(struct sim_test *t)
-{
-    struct hv_vm *vm;
-    struct err err = {0};
-
-    if (hv_attach(t->hv, &t->uuid, &vm, &err))
-        fail_msg("%s", err.text);
-    return vm;
-}
-
 static void vm_is_found_by_uuid_and_name(void **state)
 {
     struct sim_test *t = *state;
@@ -78,7 +68,7 @@ static void captured_image_equals_memory_at_every_epoch(void **state)
     int fd;
 
     sim_test_start(t, "--dirty-rate=50000");
-    struct hv_vm *vm = attach(t);
+    struct hv_vm *vm = sim_test_attach(t);
     memory = map_memory(t, &fd);
     assert_int_equal(bitmap_init(&dirty, PAGES), 0);
     assert_int_equal(hv_log_start(vm, &err), 0);
@@ -106,7 +96,7 @@ static void pattern_check_finds_planted_damage(void **state)
     int fd;
 
     sim_test_start(t, NULL);
-    struct hv_vm *vm = attach(t);
+    struct hv_vm *vm = sim_test_attach(t);
     uint8_t *memory = map_memory(t, &fd);
     struct err err;
     assert_int_equal(hv_stop(vm, 1000, &err), 0);
@@ -120,24 +110,6 @@ static void pattern_check_finds_planted_damage(void **state)
     hv_end(vm);
 }
 
-static void one_logs_the_other_is_refused(void **state)
-{
-    struct sim_test *t = *state;
-    struct err err;
-
-    sim_test_start(t, NULL);
-    struct hv_vm *a = attach(t), *b = attach(t);
-    assert_int_equal(hv_log_start(a, &err), 0);
-    assert_int_equal(hv_log_start(b, &err), -1);
-    assert_int_equal(errno, EBUSY);
-    assert_int_equal(hv_stop(a, 1000, &err), 0);
-    assert_int_equal(hv_stop(b, 1000, &err), -1);
-    assert_int_equal(errno, EBUSY);
-    hv_end(a);
-    assert_int_equal(hv_log_start(b, &err), 0);
-    hv_end(b);
-}
-
 static void breaches_are_errors(void **state)
 {
     struct sim_test *t = *state;
@@ -148,7 +120,7 @@ static void breaches_are_errors(void **state)
     size_t len;
 
     sim_test_start(t, NULL);
-    struct hv_vm *vm = attach(t);
+    struct hv_vm *vm = sim_test_attach(t);
     assert_int_equal(bitmap_init(&dirty, PAGES - 1), 0);
     assert_int_equal(hv_fetch_dirty(vm, &dirty, &err), -1);
     assert_int_equal(errno, EINVAL);
@@ -168,114 +140,6 @@ static void breaches_are_errors(void **state)
     assert_true(len > 1);
     bitmap_free(&dirty);
     hv_end(vm);
-}
-
-static bool running(struct sim_test *t)
-{
-    struct hv_info info;
-    struct err err;
-
-    assert_int_equal(hv_find(t->hv, "guest", &info, &err), 0);
-    return info.running;
-}
-
-static void lost_connection_resumes_an_end_does_not(void **state)
-{
-    struct sim_test *t = *state;
-    static char payload[SIM_PAYLOAD_MAX];
-    int fds[SIM_FDS_MAX];
-    struct err err;
-
-    sim_test_start(t, NULL);
-    int fd = sim_test_connect(t, SIM_SUFFIX);
-    assert_int_equal(sim_test_call(fd, SIM_STOP, payload, fds), 0);
-    assert_false(running(t));
-    close(fd);
-    while (!running(t))
-        usleep(100);
-
-    struct hv_vm *vm = attach(t);
-    assert_int_equal(hv_stop(vm, 1000, &err), 0);
-    hv_end(vm);
-    assert_false(running(t));
-    vm = attach(t);
-    assert_true(hv_stopped(vm));
-    assert_int_equal(hv_resume(vm, &err), 0);
-    hv_end(vm); /* answered after the resume */
-    assert_true(running(t));
-}
-
-static void vm_that_does_not_stop_in_time_runs_on(void **state)
-{
-    struct sim_test *t = *state;
-    struct err err;
-    int status;
-
-    sim_test_start(t, NULL);
-    struct hv_vm *vm = attach(t);
-    kill(t->vm, SIGSTOP);
-    assert_int_equal(waitpid(t->vm, &status, WUNTRACED), t->vm);
-    assert_int_equal(hv_stop(vm, 10, &err), -1);
-    assert_int_equal(errno, ETIMEDOUT);
-    assert_false(hv_stopped(vm));
-    kill(t->vm, SIGCONT);
-    assert_int_equal(hv_stop(vm, 10000, &err), 0);
-    assert_int_equal(hv_resume(vm, &err), 0);
-    hv_end(vm);
-    assert_true(running(t));
-}
-
-static void wait_gone(struct hv_vm *vm)
-{
-    struct pollfd p = {.fd = hv_watch_fd(vm), .events = POLLIN};
-
-    assert_int_equal(poll(&p, 1, -1), 1);
-}
-
-static void crash_and_shutdown_are_told_apart(void **state)
-{
-    struct sim_test *t = *state;
-    struct err err;
-
-    sim_test_start(t, NULL);
-    struct hv_vm *vm = attach(t);
-    assert_int_equal(hv_vm_gone(vm), HV_ALIVE);
-    kill(t->vm, SIGKILL);
-    sim_test_wait(t);
-    wait_gone(vm);
-    assert_int_equal(hv_vm_gone(vm), HV_CRASHED);
-    assert_int_equal(hv_stop(vm, 1000, &err), -1);
-    assert_int_equal(errno, ESRCH);
-    hv_end(vm);
-
-    sim_test_start(t, NULL); /* over the stale socket file */
-    vm = attach(t);
-    kill(t->vm, SIGTERM);
-    wait_gone(vm);
-    assert_int_equal(hv_vm_gone(vm), HV_SHUTDOWN);
-    assert_int_equal(sim_test_wait(t), 0);
-    hv_end(vm);
-}
-
-static void destroyed_vm_is_gone_even_if_it_hangs(void **state)
-{
-    struct sim_test *t = *state;
-    struct hv_info info;
-    struct err err;
-    int status;
-
-    sim_test_start(t, NULL);
-    struct hv_vm *vm = attach(t);
-    assert_int_equal(hv_destroy(vm, &err), 0);
-    sim_test_wait(t);
-    assert_int_equal(hv_find(t->hv, "guest", &info, &err), -1);
-
-    sim_test_start(t, NULL);
-    vm = attach(t);
-    kill(t->vm, SIGSTOP);
-    assert_int_equal(waitpid(t->vm, &status, WUNTRACED), t->vm);
-    assert_int_equal(hv_destroy(vm, &err), 0);
-    sim_test_wait(t);
 }
 
 /* A frame of the reflected ethertype to the guest and back. */
@@ -300,7 +164,7 @@ static void taken_network_carries_the_guests_frames(void **state)
     int fd;
 
     sim_test_start(t, NULL);
-    struct hv_vm *vm = attach(t);
+    struct hv_vm *vm = sim_test_attach(t);
     for (int i = 0; i < 2; i++) {
         assert_int_equal(hv_net_take(vm, &fd, &err), 0);
         struct port *port = port_from_fd(fd, "guest");
@@ -320,7 +184,7 @@ static void stop_and_resume_are_quick(void **state)
     enum { ROUNDS = 200 };
 
     sim_test_start(t, "--dirty-rate=100000");
-    struct hv_vm *vm = attach(t);
+    struct hv_vm *vm = sim_test_attach(t);
     for (int i = 0; i < ROUNDS; i++) {
         usleep(500);
         struct mono start = mono_now();
@@ -343,12 +207,7 @@ int main(void)
         TEST(vm_is_found_by_uuid_and_name),
         TEST(captured_image_equals_memory_at_every_epoch),
         TEST(pattern_check_finds_planted_damage),
-        TEST(one_logs_the_other_is_refused),
         TEST(breaches_are_errors),
-        TEST(lost_connection_resumes_an_end_does_not),
-        TEST(vm_that_does_not_stop_in_time_runs_on),
-        TEST(crash_and_shutdown_are_told_apart),
-        TEST(destroyed_vm_is_gone_even_if_it_hangs),
         TEST(taken_network_carries_the_guests_frames),
         TEST(stop_and_resume_are_quick),
     };
