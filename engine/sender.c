@@ -82,11 +82,20 @@ size_t sender_left(const struct sender *s)
     return s->count - s->next;
 }
 
+/** On a slow link records are small, so that a heartbeat finds its way between them. */
+static size_t batch_max(const struct sender *s)
+{
+    size_t n = link_budget(s->link) / WIRE_PAGE_SIZE / 2;
+    if (n > WIRE_PAGES_MAX)
+        return WIRE_PAGES_MAX;
+    return n > 0 ? n : 1;
+}
+
 /** Next batch of at most WIRE_PAGES_MAX pages; their number, or -1. */
 static ssize_t next_batch(struct sender *s, uint64_t *list, const uint64_t **pfn,
                           const uint8_t **data, struct err *err)
 {
-    size_t n = sender_left(s) < WIRE_PAGES_MAX ? sender_left(s) : WIRE_PAGES_MAX;
+    size_t n = sender_left(s) < batch_max(s) ? sender_left(s) : batch_max(s);
     if (!s->todo) {
         *pfn = s->pfn + s->next;
         *data = s->staged + s->next * WIRE_PAGE_SIZE;

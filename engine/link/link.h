@@ -25,13 +25,14 @@ struct link_ops {
     void (*on_record)(struct link *link, const struct session_event *ev, void *arg);
     /** The link is over. The callee must call link_free, now or later; nothing more is called. */
     void (*on_end)(struct link *link, enum link_end why, const char *text, void *arg);
-    /** What is queued fell to half the limit after link_full had been true. May be NULL. */
+    /** What is queued fell to half of what may wait after link_full had been true. May be NULL. */
     void (*on_room)(struct link *link, void *arg);
 };
 
 /**
- * Takes over the connected `fd`. `limit` is the number of queued octets above which link_full is
- * true. `role` and `generation` as in session_init. NULL with errno, `fd` then still the caller's.
+ * Takes over the connected `fd`. link_full is true above what leaves within PACE_NS at the link's
+ * observed rate, and above `limit` octets in any case (engine/link/pace.h). `role` and `generation`
+ * as in session_init. NULL with errno, `fd` then still the caller's.
  */
 struct link *link_new(struct event_base *base, int fd, enum session_role role, uint64_t generation,
                       size_t limit, const struct link_ops *ops, void *arg) MUST_CHECK;
@@ -53,6 +54,8 @@ void link_commit(struct link *link);
 void link_flush(struct link *link);
 
 bool link_full(const struct link *link);
+/** Octets that may wait at present; a single record should not be much larger. */
+size_t link_budget(const struct link *link);
 size_t link_queued(const struct link *link);
 uint64_t link_bytes_sent(const struct link *link); /* accepted by the socket */
 uint64_t link_bytes_received(const struct link *link);

@@ -1,5 +1,8 @@
 /* SPDX-License-Identifier: GPL-2.0-or-later */
 #include <errno.h>
+#include <netinet/in.h>
+#include <netinet/tcp.h>
+#include <sys/socket.h>
 #include <unistd.h>
 
 #include "engine/base/fault.h"
@@ -8,6 +11,18 @@
 
 /* More than a socket holds unread, and yet an end. */
 #define LAST_READS 16
+
+/** What waits in the kernel delays a heartbeat as much as what waits here. */
+static void bound_unsent(struct link *link)
+{
+    size_t want = link->pace.budget / 2;
+    if (want <= link->unsent * 2 && want >= link->unsent / 2 && link->unsent)
+        return;
+    int value = (int)want;
+    link->unsent = want;
+    /* Not a TCP socket in some tests: harmless. */
+    (void)setsockopt(link->fd, IPPROTO_TCP, TCP_NOTSENT_LOWAT, &value, sizeof(value));
+}
 
 int link_write_some(struct link *link)
 {
@@ -24,13 +39,15 @@ int link_write_some(struct link *link)
         if (n < 0)
             return -1;
         link->sent += (uint64_t)n;
+        pace_sent(&link->pace, mono_now(), (size_t)n, evbuffer_get_length(link->out));
     }
+    bound_unsent(link);
     return 0;
 }
 
 static void note_room(struct link *link)
 {
-    if (!link->was_full || evbuffer_get_length(link->out) > link->limit / 2)
+    if (!link->was_full || evbuffer_get_length(link->out) > link->pace.budget / 2)
         return;
     link->was_full = false;
     if (link->ops->on_room)
@@ -73,7 +90,8 @@ void link_flush(struct link *link)
         link->write_error = errno;
     else if (evbuffer_get_length(link->out) > 0)
         event_add(link->write_ev, NULL);
-    if (link->write_error || (link->was_full && evbuffer_get_length(link->out) <= link->limit / 2))
+    if (link->write_error ||
+        (link->was_full && evbuffer_get_length(link->out) <= link->pace.budget / 2))
         event_active(link->write_ev, EV_WRITE, 0);
 }
 
@@ -105,6 +123,7 @@ void link_commit(struct link *link)
     link->room.iov_len = (size_t)(link->cur.p - (uint8_t *)link->room.iov_base);
     record(link, link->room.iov_base, link->room.iov_len);
     evbuffer_commit_space(link->out, &link->room, 1);
+    pace_queued(&link->pace, mono_now(), evbuffer_get_length(link->out));
     if (link_full(link))
         link->was_full = true;
     if (!link->over && evbuffer_get_length(link->out) > 0)
@@ -113,7 +132,12 @@ void link_commit(struct link *link)
 
 bool link_full(const struct link *link)
 {
-    return evbuffer_get_length(link->out) > link->limit;
+    return evbuffer_get_length(link->out) > link->pace.budget;
+}
+
+size_t link_budget(const struct link *link)
+{
+    return link->pace.budget;
 }
 
 size_t link_queued(const struct link *link)

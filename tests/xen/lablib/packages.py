@@ -1,0 +1,137 @@
+# SPDX-License-Identifier: GPL-2.0-or-later
+"""Debian 12's packages, unpacked into the cache: nothing is installed on this machine.
+
+apt-get resolves them against an empty list of installed packages, so that what was fetched is
+complete, needs no root and is the same on every machine.
+"""
+
+import os
+import shutil
+import subprocess
+from pathlib import Path
+
+from lablib.layout import LabError, cache_dir, digest
+
+PACKAGES = ("qemu-system-x86", "xen-hypervisor-4.17-amd64", "xen-utils-4.17", "xen-utils-common",
+            "xenstore-utils", "busybox-static", "bash", "kmod", "iproute2", "linux-image-amd64")
+RELEASE = "bookworm"
+MIRROR = "http://deb.debian.org"
+KEYRING = "/usr/share/keyrings/debian-archive-keyring.gpg"
+FETCH_LIMIT_S, UNPACK_LIMIT_S, TOOL_LIMIT_S = 1200, 300, 120
+UNUSED = ("usr/share/doc", "usr/share/locale", "usr/share/man", "usr/share/iso-codes")
+LIB_DIRS = ("lib/x86_64-linux-gnu", "usr/lib/x86_64-linux-gnu",
+            "usr/lib/x86_64-linux-gnu/pulseaudio")
+
+
+def directory():
+    return cache_dir() / f"packages-{digest(p.encode() for p in PACKAGES)}"
+
+
+def is_bookworm():
+    try:
+        return f"VERSION_CODENAME={RELEASE}" in Path("/etc/os-release").read_text()
+    except OSError:
+        return False
+
+
+def foreign_sources(place):
+    """On any other system apt-get is pointed at Debian 12 for this one call."""
+    signed = f"[signed-by={KEYRING}] " if os.path.exists(KEYRING) else ""
+    lines = [f"deb {signed}{MIRROR}/debian {RELEASE} main",
+             f"deb {signed}{MIRROR}/debian-security {RELEASE}-security main"]
+    (place / "sources.list").write_text("\n".join(lines) + "\n")
+    return ["-o", f"Dir::Etc::sourcelist={place}/sources.list", "-o", "Dir::Etc::sourceparts=/dev/null"]
+
+
+def apt(place, *arguments):
+    for sub in ("lists/partial", "apt/archives/partial"):
+        (place / sub).mkdir(parents=True, exist_ok=True)
+    (place / "status").touch()
+    options = {"Dir::State::status": place / "status", "Dir::State::lists": place / "lists",
+               "Dir::Cache": place / "apt", "APT::Sandbox::User": "", "APT::Architecture": "amd64",
+               "APT::Install-Recommends": "0", "APT::Get::List-Cleanup": "0",
+               "Acquire::Retries": "3", "Acquire::http::Timeout": "30"}
+    argv = ["apt-get", *(o for key, value in options.items() for o in ("-o", f"{key}={value}"))]
+    argv += [] if is_bookworm() else foreign_sources(place)
+    try:
+        return subprocess.run([*argv, *arguments], capture_output=True, text=True,
+                              stdin=subprocess.DEVNULL, timeout=FETCH_LIMIT_S)
+    except FileNotFoundError:
+        raise LabError("apt-get is not here; the laboratory is made of Debian packages") from None
+    except subprocess.TimeoutExpired:
+        raise LabError(f"apt-get took more than {FETCH_LIMIT_S} s") from None
+
+
+def fetch(place):
+    update = apt(place, "update")
+    got = apt(place, "-y", "--download-only", "install", *PACKAGES)
+    if got.returncode != 0:
+        why = [line for line in (update.stderr + got.stderr).splitlines() if line.startswith("E:")]
+        raise LabError("cannot download the Debian packages: " + "; ".join(why or ["apt-get failed"]))
+    return sorted((place / "apt/archives").glob("*.deb"))
+
+
+def unpack(debs, root):
+    for deb in debs:
+        try:
+            subprocess.run(["dpkg-deb", "-x", deb, root], check=True, timeout=UNPACK_LIMIT_S)
+        except (OSError, subprocess.SubprocessError) as error:
+            raise LabError(f"cannot unpack {deb.name}: {error}") from None
+    for path in UNUSED:
+        shutil.rmtree(root / path, ignore_errors=True)
+
+
+def ensure(say):
+    """The unpacked packages; the caller holds the cache's lock."""
+    place = directory()
+    if place.exists():
+        return Root(place / "root")
+    draft = place.with_name(place.name + ".part")
+    shutil.rmtree(draft / "root", ignore_errors=True)
+    draft.mkdir(parents=True, exist_ok=True)
+    say("downloading Debian packages (once, 135 MB)")
+    debs = fetch(draft)
+    say(f"unpacking {len(debs)} packages")
+    unpack(debs, draft / "root")
+    root = Root(draft / "root")
+    root.run("sbin/depmod", "-b", draft / "root", root.kernel_version())
+    (draft / "versions").write_text("".join(f"{deb.stem}\n" for deb in debs))
+    shutil.rmtree(draft / "apt")
+    shutil.rmtree(draft / "lists")
+    draft.rename(place)
+    return Root(place / "root")
+
+
+class Root:
+    """The tree of unpacked packages; its programs run with its own libraries."""
+
+    def __init__(self, path):
+        self.path = path
+
+    def versions(self):
+        return (self.path.parent / "versions").read_bytes()
+
+    def kernel_version(self):
+        return next((self.path / "lib/modules").iterdir()).name
+
+    def argv(self, program):
+        libraries = ":".join(str(self.path / d) for d in LIB_DIRS)
+        return [str(self.path / LIB_DIRS[0] / "ld-linux-x86-64.so.2"), "--inhibit-cache",
+                "--library-path", libraries, str(self.path / program)]
+
+    def run(self, program, *arguments):
+        try:
+            return subprocess.run([*self.argv(program), *map(str, arguments)], check=True, text=True,
+                                  capture_output=True, timeout=TOOL_LIMIT_S).stdout
+        except subprocess.CalledProcessError as error:
+            raise LabError(f"{program}: {error.stderr.strip()}") from None
+
+    def libraries(self, program):
+        """Files that `program` needs, the loader included, as paths below the root."""
+        argv = self.argv(program)
+        listed = subprocess.run([*argv[:-1], "--list", argv[-1]], text=True, capture_output=True,
+                                timeout=TOOL_LIMIT_S)
+        if listed.returncode != 0:
+            return set()  # statically linked
+        found = {word for word in listed.stdout.split() if word.startswith(str(self.path))}
+        return {str(Path(word).relative_to(self.path)) for word in found}
