@@ -59,7 +59,7 @@ struct link *link_new(struct event_base *base, int fd, enum session_role role, u
         return NULL;
     *link = (struct link){.fd = fd, .tee_fd = -1, .ops = ops, .arg = arg};
     session_init(&link->session, role, generation);
-    pace_init(&link->pace, limit);
+    link_pace_init(&link->pace, limit);
     link->in_cap = session_record_max() * LINK_IN_RECORDS;
     link->in = malloc(link->in_cap);
     link->out = evbuffer_new();

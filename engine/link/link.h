@@ -30,9 +30,9 @@ struct link_ops {
 };
 
 /**
- * Takes over the connected `fd`. link_full is true above what leaves within PACE_NS at the link's
- * observed rate, and above `limit` octets in any case (engine/link/pace.h). `role` and `generation`
- * as in session_init. NULL with errno, `fd` then still the caller's.
+ * Takes over the connected `fd`. link_full is true above what leaves within LINK_PACE_NS at the
+ * link's observed rate, and above `limit` octets in any case (engine/link/link_pace.h). `role` and
+ * `generation` as in session_init. NULL with errno, `fd` then still the caller's.
  */
 struct link *link_new(struct event_base *base, int fd, enum session_role role, uint64_t generation,
                       size_t limit, const struct link_ops *ops, void *arg) MUST_CHECK;

@@ -6,7 +6,7 @@
 #include <event2/event.h>
 
 #include "engine/link/link.h"
-#include "engine/link/pace.h"
+#include "engine/link/link_pace.h"
 
 /*
  * link.c (life and end), link_out.c, link_in.c. Nobody else includes this.
@@ -25,7 +25,7 @@ struct link {
     struct evbuffer *out;
     struct evbuffer_iovec room;
     struct wcur cur;
-    struct pace pace;
+    struct link_pace pace;
     size_t unsent; /* what the kernel may hold unsent, as last set */
     uint64_t sent, received;
     int write_error; /* of link_flush, for the loop to tell; 0: none */

@@ -39,7 +39,7 @@ int link_write_some(struct link *link)
         if (n < 0)
             return -1;
         link->sent += (uint64_t)n;
-        pace_sent(&link->pace, mono_now(), (size_t)n, evbuffer_get_length(link->out));
+        link_pace_sent(&link->pace, mono_now(), (size_t)n, evbuffer_get_length(link->out));
     }
     bound_unsent(link);
     return 0;
@@ -123,7 +123,7 @@ void link_commit(struct link *link)
     link->room.iov_len = (size_t)(link->cur.p - (uint8_t *)link->room.iov_base);
     record(link, link->room.iov_base, link->room.iov_len);
     evbuffer_commit_space(link->out, &link->room, 1);
-    pace_queued(&link->pace, mono_now(), evbuffer_get_length(link->out));
+    link_pace_queued(&link->pace, mono_now(), evbuffer_get_length(link->out));
     if (link_full(link))
         link->was_full = true;
     if (!link->over && evbuffer_get_length(link->out) > 0)
