@@ -59,7 +59,7 @@ struct standby {
     struct detector detector;
     struct lease_granted granted;
     struct mono deferred; /* detector.last when a suspicion was put off for unread input */
-    struct event *watch_ev, *status_ev, *part_ev;
+    struct event *watch_ev, *status_ev, *part_ev, *greet_ev;
     bool parting;           /* BYE sent: waiting for BYE_ACK, a short while */
     bool ending;            /* the child ends once it has parted */
     bool forced;            /* takeover ordered: no lease is granted any more */

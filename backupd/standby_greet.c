@@ -10,11 +10,19 @@
 #define SMALL_RECORD 1024
 /* Frames for the guest wait no longer than this much; a network drops beyond it. */
 #define LINK_LIMIT (4u << 20)
+#define GREET_MS   5000
 
 struct refusal {
     uint16_t code; /* 0: none */
     struct err err;
 };
+
+/** A child that keeps nothing and hears nobody has no reason to be. */
+static void end_if_idle(struct standby *s)
+{
+    if (!s->link && !s->newcomer && s->phase == STANDBY_WAITING)
+        standby_end(s);
+}
 
 static void refuse(struct standby *s, struct link *link, const struct refusal *why)
 {
@@ -33,6 +41,7 @@ static void refuse(struct standby *s, struct link *link, const struct refusal *w
         link_commit(link);
     }
     link_free(link, true);
+    end_if_idle(s);
 }
 
 #define REFUSE(why, c, ...) ((why)->code = (c), (void)err_set(&(why)->err, "", __VA_ARGS__))
@@ -192,8 +201,10 @@ static void on_record(struct link *link, const struct session_event *ev, void *a
         return;
     }
     s->newcomer = NULL;
+    event_del(s->greet_ev);
     if (ev->type != WIRE_HELLO) { /* a REJECT is legal at any time */
         link_free(link, false);
+        end_if_idle(s);
         return;
     }
     judge_hello(s, link, ev, &why);
@@ -215,6 +226,18 @@ static void on_end(struct link *link, enum link_end end, const char *text, void 
     if (link == s->newcomer)
         s->newcomer = NULL;
     link_free(link, true);
+    end_if_idle(s);
+}
+
+static void on_greet_timeout(evutil_socket_t fd, short what, void *arg)
+{
+    struct standby *s = arg;
+    (void)fd;
+    (void)what;
+    log_warnx("a connection that did not end its HELLO is closed");
+    link_free(s->newcomer, false);
+    s->newcomer = NULL;
+    end_if_idle(s);
 }
 
 void standby_newcomer(struct standby *s, int fd)
@@ -226,5 +249,10 @@ void standby_newcomer(struct standby *s, int fd)
     if (!s->newcomer) {
         log_warn("connection dropped");
         close(fd);
+        return;
     }
+    struct timeval tv = mono_span_tv(GREET_MS * NS_PER_MS);
+    if (!s->greet_ev)
+        s->greet_ev = event_new(s->child.base, -1, 0, on_greet_timeout, s);
+    event_add(s->greet_ev, &tv);
 }

@@ -8,8 +8,12 @@
 #include <unistd.h>
 
 #include "bench/bench.h"
+#include "bench/bench_memory.h"
 #include "bench/bench_proc.h"
 #include "engine/base/log.h"
+
+/* More than any measure but the first copies uses at a time. */
+#define WARM_BYTES ((size_t)2 << 30)
 
 static const struct measure {
     const char *name, *title;
@@ -144,7 +148,7 @@ static int run(const struct options *o, struct err *err)
         return -1;
     if (o->out && !(b.out = fopen(o->out, "we")))
         (void)err_errno(err, "", "%.200s", o->out);
-    else if (bench_host(&b, err) == 0)
+    else if (bench_host(&b, err) == 0 && memory_warm(WARM_BYTES, err) == 0)
         rc = run_all(&b, o->only);
     if (b.out && fclose(b.out) != 0)
         rc = err_errno(err, "", "%.200s", o->out);

@@ -59,3 +59,11 @@ uint8_t *memory_new(size_t size, struct err *err)
     (void)err_errno(err, "", "%zu octets of memory", size);
     return NULL;
 }
+
+int memory_warm(size_t size, struct err *err)
+{
+    uint8_t *memory = memory_new(size, err);
+
+    memory_unmap(memory, size);
+    return memory ? 0 : -1;
+}

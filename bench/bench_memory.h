@@ -15,4 +15,11 @@ void memory_unmap(uint8_t *memory, size_t size);
 /** Private memory that is backed already. NULL with err. */
 uint8_t *memory_new(size_t size, struct err *err) MUST_CHECK;
 
+/**
+ * Touches `size` octets of memory and gives them back, so that the kernel hands out memory that was
+ * used before: on a virtual machine the very first touch of a page is its host's work, many times
+ * slower, and would be measured instead. -1 with err.
+ */
+int memory_warm(size_t size, struct err *err) MUST_CHECK;
+
 #endif

@@ -12,6 +12,8 @@
 #define EPOCH_MS   25
 #define PAGE       4096u
 #define FILL_PAGES 1024u
+/* The VM, its replica, the primary's copy for deltas, and what is in between. */
+#define COPIES 4
 
 static const struct kind {
     const char *name;
@@ -94,11 +96,11 @@ static void rates_free(struct rates *s)
 static int one_round(struct rig *r, int mem_mb, const struct kind *kind, struct rates *s,
                      struct err *err)
 {
+    size_t size = (size_t)mem_mb << 20;
     double sync = 0, copy = 0, loopback = 0;
 
-    if (copy_rate((size_t)mem_mb << 20, &copy, err) < 0 ||
-        loopback_rate((size_t)mem_mb << 20, &loopback, err) < 0 ||
-        sync_rate(r, mem_mb, kind, &sync, err) < 0)
+    if (copy_rate(size, &copy, err) < 0 || loopback_rate(size, &loopback, err) < 0 ||
+        memory_warm(COPIES * size, err) < 0 || sync_rate(r, mem_mb, kind, &sync, err) < 0)
         return -1;
     spread_add(&s->sync, sync);
     spread_add(&s->copy, copy);

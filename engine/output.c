@@ -4,6 +4,7 @@
 #include <errno.h>
 #include <stdio.h>
 #include <string.h>
+#include <unistd.h>
 
 #include "engine/base/log.h"
 
@@ -91,10 +92,15 @@ static int take_nic(struct output *o, struct err *err)
     int fd;
     if (hv_net_take(o->vm, &fd, err) < 0)
         return -1;
+    o->taken = true;
     o->nic = port_from_fd(fd, "guest");
-    if (!o->nic || watch(o, o->nic, on_nic, &o->nic_ev) < 0)
-        return err_errno(err, "", "guest's interface");
-    return 0;
+    if (o->nic && watch(o, o->nic, on_nic, &o->nic_ev) == 0)
+        return 0;
+    int saved = errno;
+    if (!o->nic)
+        close(fd);
+    errno = saved;
+    return err_errno(err, "", "guest's interface");
 }
 
 int output_take(struct output *o, struct err *err)
@@ -112,6 +118,9 @@ int output_take(struct output *o, struct err *err)
         }
     }
     if (take_nic(o, err) < 0) {
+        struct err more;
+        if (output_give(o, &more) < 0)
+            log_warnx("guest's network not restored: %s", more.text);
         output_close(o);
         return -1;
     }
@@ -151,11 +160,14 @@ static void announce(struct output *o)
 
 int output_give(struct output *o, struct err *err)
 {
-    if (!o->nic)
+    if (!o->taken)
         return 0;
     output_close(o);
     announce(o);
-    return hv_net_give(o->vm, err);
+    if (hv_net_give(o->vm, err) < 0)
+        return -1;
+    o->taken = false;
+    return 0;
 }
 
 void output_cut(struct output *o, uint64_t epoch)
@@ -173,6 +185,8 @@ size_t output_release(struct output *o, uint64_t sealed)
     while ((frame = frameq_peek(&o->held, sealed, &len)) != NULL) {
         if (port_write(o->outside, frame, len) == 0)
             o->sent_frames++;
+        else
+            o->out_dropped++;
         frameq_pop(&o->held);
         n++;
     }

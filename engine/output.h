@@ -23,10 +23,11 @@ struct output {
     struct hv_vm *vm;
     struct port *nic, *outside;
     struct event *nic_ev, *outside_ev;
+    bool taken; /* the interface is off its own network, whether `nic` is open or not */
     struct frameq held;
     struct addrs addrs;
     uint64_t epoch; /* the one in progress: frames read now belong to it */
-    uint64_t sent_frames, in_frames, in_dropped;
+    uint64_t sent_frames, out_dropped, in_frames, in_dropped;
     uint8_t buf[PORT_FRAME_MAX];
 };
 

@@ -34,6 +34,18 @@ void primary_end(struct primary *p)
     event_base_loopbreak(p->child.base);
 }
 
+/** Going on from a record failed: the record stays as it is. */
+static void not_resumed(struct primary *p, int error, const struct err *err)
+{
+    child_event(&p->child, LOG_LEVEL_ERROR, "not-resumed", "protection not resumed: %s", err->text);
+    if (error == EBUSY) { /* the child before this one is still leaving: remusd starts another */
+        p->phase = PRIMARY_ENDED;
+        event_base_loopbreak(p->child.base);
+        return;
+    }
+    primary_end(p);
+}
+
 void primary_refuse(struct primary *p, const char *code, const struct err *err)
 {
     struct err ignored;
@@ -168,6 +180,10 @@ static void on_protect(struct primary *p, json_t *cmd, json_int_t id)
     }
     if (rc == 0 && p->rec.state == VM_PROTECTING)
         rc = start_silent(p, &err);
+    if (rc < 0 && id == 0) {
+        not_resumed(p, errno, &err);
+        return;
+    }
     if (rc < 0) {
         primary_refuse(p, code, &err);
         return;

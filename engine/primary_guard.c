@@ -10,6 +10,8 @@
  */
 #define SMALL_RECORD 512
 #define VM_POLL_MS   500
+/* Epochs without a seal that count as behind. */
+#define BEHIND_EPOCHS 4
 
 static void arm(struct event *ev, int64_t ns)
 {
@@ -95,6 +97,18 @@ static void watch_backup(struct primary *p)
         primary_lost(p, "backup-silent", "nothing heard from the backup up to the ceiling");
 }
 
+/** Output waits for a seal that does not come: not a failure yet, but never silent. */
+static void watch_seals(struct primary *p)
+{
+    int64_t limit_ms = p->rec.epoch_ms * BEHIND_EPOCHS;
+    if (limit_ms < p->conf->detector_floor_ms)
+        limit_ms = p->conf->detector_floor_ms;
+    int64_t age_ms = mono_sub(mono_now(), p->sealed_at) / NS_PER_MS;
+    if (p->phase == PRIMARY_RUNNING && p->sealed > 0 && age_ms > limit_ms)
+        child_degrade(&p->child, "behind", "no epoch sealed for more than %lld ms: output waits",
+                      (long long)limit_ms);
+}
+
 static void on_beat(evutil_socket_t fd, short what, void *arg)
 {
     struct primary *p = arg;
@@ -104,6 +118,7 @@ static void on_beat(evutil_socket_t fd, short what, void *arg)
     if (p->link && (p->phase == PRIMARY_SYNCING || p->phase == PRIMARY_RUNNING)) {
         if (mono_sub(mono_now(), p->last_asked) >= p->conf->beat_ms * NS_PER_MS)
             send_beat(p);
+        watch_seals(p);
         watch_backup(p);
     }
     if (p->phase != PRIMARY_ENDED)

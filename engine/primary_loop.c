@@ -224,6 +224,8 @@ void primary_sealed(struct primary *p, const struct msg_ack *m)
 {
     struct window_entry e;
 
+    if (p->phase != PRIMARY_RUNNING) /* it was on its way when we said BYE */
+        return;
     if (!window_ack(&p->window, m->epoch, &e)) {
         primary_lost(p, "protocol", "the backup acknowledged an epoch that is not in flight");
         return;
@@ -240,6 +242,7 @@ void primary_sealed(struct primary *p, const struct msg_ack *m)
         (void)output_release(&p->output, p->sealed);
     (void)FAULT(primary_released);
     child_restore(&p->child, "epoch-in-place");
+    child_restore(&p->child, "behind");
     if (first) {
         child_restore(&p->child, "unprotected");
         child_event(&p->child, LOG_LEVEL_INFO, "protected",

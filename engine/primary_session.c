@@ -31,6 +31,7 @@ void primary_lost(struct primary *p, const char *cause, const char *text)
     }
     p->phase = PRIMARY_CONNECTING;
     primary_loop_reset(p);
+    child_restore(&p->child, "behind");
     child_degrade(&p->child, "unprotected", "%s: %s", cause, text);
     primary_status_send(p);
     primary_retry_later(p);
@@ -143,6 +144,7 @@ static void on_beat_ack(struct primary *p, const struct msg_ack *m)
     struct mono sent = {(int64_t)m->sent_ns};
     if (m->sent_ns <= INT64_MAX && !mono_before(p->last_asked, sent))
         primary_lease_renew(p, sent, m->lease_ms);
+    primary_try_epoch(p); /* the VM may run again: nothing else asks for the epoch that was due */
 }
 
 static void on_record(struct link *link, const struct session_event *ev, void *arg)

@@ -94,7 +94,8 @@ static void put_output(json_t *o, const struct primary *p)
 {
     put_int(o, "held_frames", p->output.held.frames);
     put_int(o, "held_bytes", p->output.held.bytes);
-    put_int(o, "dropped_frames", p->output.held.dropped + p->output.in_dropped);
+    put_int(o, "dropped_frames",
+            p->output.held.dropped + p->output.out_dropped + p->output.in_dropped);
     json_object_set_new(o, "lease_left_ms",
                         p->lease.in_force
                             ? json_integer(mono_sub(p->lease.expires, mono_now()) / NS_PER_MS)

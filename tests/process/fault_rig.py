@@ -96,7 +96,8 @@ class Run:
         assert reply and reply["ok"], f"protect: {reply}"
 
     def revive(self):
-        """What an init system does for daemons that died; a host without power stays dark."""
+        """What an init system does for daemons that died, however late that is seen; a host without power
+        stays dark."""
         for daemon in (self.b, self.a) if self.power else (self.b,):
             if not daemon.alive():
                 daemon.restart()
@@ -176,8 +177,11 @@ class Run:
         return not self.vm.alive() and not self.at_a() and not self.at_b().get("protected")
 
     def settle(self, outcome):
-        wait_for(f"outcome: {outcome}; A {self.at_a().get('state')}, B {self.at_b().get('state')}",
-                 getattr(self, outcome.replace(" ", "_")), 40)
+        reached = getattr(self, outcome.replace(" ", "_"))
+        try:
+            wait_for(f"outcome: {outcome}", lambda: self.revive() or reached(), 40)
+        except RigError as why:
+            raise RigError(f"{why}; A: {self.at_a()}, B: {self.at_b()}") from why
 
     # ---- the guest's clients ----
 
@@ -259,6 +263,5 @@ def strike(point, case):
         run.start()
         case.scenario(run)
         assert run.was_hit(), f"fault point {point} was never reached"
-        run.revive()
         run.settle(case.outcome)
         run.check()

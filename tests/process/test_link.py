@@ -93,6 +93,24 @@ def test_welcome_lost():
         pair.check_one_voice()
 
 
+def test_deaf_for_a_moment():
+    """Longer than the lease, but B hears A all the time: A stops the VM, and goes on when the answers come."""
+    with Pair(hold="backup") as pair:
+        client = pair.rig.client(pair.vm, seconds=6, clients=4)
+        pair.wait_epochs(20)
+        before = pair.generation()
+        pair.proxy.freeze("down")
+        pair.wait_state(pair.a, "blocked")
+        assert "lease-lost" in pair.causes(), pair.at_a()
+        pair.check_silent_at_a()
+        pair.proxy.thaw()
+        pair.wait_protected()
+        pair.wait_epochs(20)
+        check_client(client)
+        assert pair.generation() == before, pair.a.events()
+        assert not pair.failed_over()
+
+
 def test_hiccups():
     """Interruptions well below the lease: no failover, no new first copy."""
     with Pair(hold="backup") as pair:

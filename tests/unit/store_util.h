@@ -84,17 +84,25 @@ static inline void stored_page(struct stored *t, uint64_t pfn, uint8_t value)
     digest_page(t->digest, pfn, page);
 }
 
-/** Hands over what is in the batch. */
+/** Hands over what is in the batch, as a record that was looked at on its way in. */
 static inline int stored_send(struct stored *t)
 {
-    struct msg_pages m = {.epoch = t->store.epoch,
-                          .count = t->batch.count,
-                          .head = t->batch.head,
-                          .data = t->batch.data,
-                          .data_len = t->batch.data_len};
+    static uint8_t payload[WIRE_PAYLOAD_MAX];
+    struct batch *b = &t->batch;
+    struct wcur w = {.p = payload, .end = payload + sizeof(payload)};
+    struct msg_pages m;
 
-    t->batch.count = 0;
-    t->batch.data_len = 0;
+    wcur_u64(&w, t->store.epoch);
+    wcur_u16(&w, b->count);
+    wcur_u32(&w, b->data_len);
+    wcur_bytes(&w, b->head, b->count * WIRE_PAGE_HEAD_LEN);
+    wcur_bytes(&w, b->data, b->data_len);
+    struct rcur r = {.p = payload, .end = w.p};
+    b->count = 0;
+    b->data_len = 0;
+    errno = EBADMSG;
+    if (!msg_pages_get(&r, &m))
+        return err_set(&t->err, "", "the record is malformed");
     t->err.text[0] = '\0';
     errno = 0;
     return store_pages(&t->store, &m, &t->err);

@@ -214,20 +214,23 @@ static void noise_never_reaches_the_replica(void **state)
     struct stored *t = *state;
     uint32_t seed = 11;
     uint8_t data[WIRE_PAGE_SIZE];
+    unsigned taken = 0;
 
     for (unsigned round = 0; round < 400; round++) {
         stored_begin(t, 2, 0);
         for (uint32_t n = 1 + fake_random(&seed, 5); n > 0; n--) {
-            for (size_t i = 0; i < sizeof(data); i++)
+            uint8_t coding = (uint8_t)fake_random(&seed, 4);
+            uint32_t len = WIRE_DELTA_MIN + fake_random(&seed, 300);
+            if (coding == WIRE_PAGE_ZERO || coding == WIRE_PAGE_RAW)
+                len = coding == WIRE_PAGE_RAW ? WIRE_PAGE_SIZE : 0;
+            for (size_t i = 0; i < len; i++)
                 data[i] = (uint8_t)fake_random(&seed, 256);
-            batch_add(&t->batch, fake_random(&seed, STORE_PAGES + 9),
-                      (uint8_t)fake_random(&seed, 5), data,
-                      (uint16_t)fake_random(&seed, sizeof(data) + 1));
+            batch_add(&t->batch, fake_random(&seed, STORE_PAGES + 9), coding, data, (uint16_t)len);
         }
-        (void)stored_send(t);
-        stored_state(t, "s");
-        assert_int_equal(stored_verify(t), -1);
+        taken += stored_send(t) == 0;
+        stored_untouched(t, 1);
     }
+    assert_in_range(taken, 1, 399);
     next_epoch_works(t);
 }
 

@@ -43,7 +43,10 @@ static int64_t loop_wait(struct machine *m)
 {
     if (!m->running)
         return -1;
-    int64_t wait = guest_wait(&m->guest, mono_now());
+    struct mono now = mono_now();
+    int64_t wait = guest_wait(&m->guest, now), nic = mono_sub(m->nic_again, now);
+    if (nic > 0 && (wait < 0 || nic < wait))
+        wait = nic;
     return wait > 0 && wait < NAP_NS ? NAP_NS : wait;
 }
 
@@ -77,7 +80,7 @@ static void loop_once(struct machine *m, const sigset_t *unblocked)
     struct timespec ts = {wait / NS_PER_S, wait % NS_PER_S};
 
     add_fd(&p, m->listen_fd);
-    add_fd(&p, m->running && m->nic ? port_fd(m->nic) : -1);
+    add_fd(&p, nic_fd(m));
     for (size_t i = 0; i < MACHINE_CONNS; i++)
         add_fd(&p, m->conns[i].fd);
     if (ppoll(p.fd, p.n, wait < 0 ? NULL : &ts, unblocked) > 0)

@@ -28,8 +28,9 @@ struct machine {
     struct conn *stopper; /* resumes when this connection is lost */
     struct conn *logger, *nic_owner;
     bool running, replica, has_state;
-    bool quit, shutdown; /* shutdown: with notice */
-    struct port *nic;    /* NULL: no network */
+    bool quit, shutdown;   /* shutdown: with notice */
+    struct port *nic;      /* NULL: no network */
+    struct mono nic_again; /* not looked at before: its interface was down */
     uint8_t frame[PORT_FRAME_MAX];
     uint8_t payload[SIM_PAYLOAD_MAX];
     uint64_t frames_in, frames_out, frames_dropped, stops;
@@ -85,6 +86,8 @@ int machine_request(struct machine *m, struct request *rq, struct reply *reply);
 int nic_open(struct machine *m, const char *spec, struct err *err) MUST_CHECK;
 int nic_take(struct machine *m, int fd) MUST_CHECK; /* takes over fd on success */
 void nic_close(struct machine *m);                  /* keeps errno */
+/** Descriptor to wait on, -1: none now. */
+int nic_fd(const struct machine *m);
 /** Answers waiting frames, a bounded number. */
 void nic_ready(struct machine *m);
 

@@ -4,7 +4,8 @@
 #include "engine/base/log.h"
 #include "tools/sim/simvm_machine.h"
 
-#define BATCH 32
+#define BATCH   32
+#define DOWN_NS (100 * NS_PER_MS) /* a TAP interface that is down is always "ready" */
 
 int nic_open(struct machine *m, const char *spec, struct err *err)
 {
@@ -14,6 +15,7 @@ int nic_open(struct machine *m, const char *spec, struct err *err)
         return -1;
     port_close(m->nic);
     m->nic = port;
+    m->nic_again = mono_now();
     return 0;
 }
 
@@ -25,6 +27,7 @@ int nic_take(struct machine *m, int fd)
         return -1;
     port_close(m->nic);
     m->nic = port;
+    m->nic_again = mono_now();
     return 0;
 }
 
@@ -42,6 +45,13 @@ static void lose(struct machine *m)
 {
     log_info("network interface unplugged: %s is gone", port_name(m->nic));
     nic_close(m);
+}
+
+int nic_fd(const struct machine *m)
+{
+    if (!m->running || !m->nic || mono_before(mono_now(), m->nic_again))
+        return -1;
+    return port_fd(m->nic);
 }
 
 /* -1: the other side is gone. */
@@ -63,6 +73,8 @@ void nic_ready(struct machine *m)
 {
     for (int i = 0; i < BATCH && !gmem_attention(&m->mem); i++) {
         ssize_t n = port_read(m->nic, m->frame, sizeof(m->frame));
+        if (n < 0 && errno != EPIPE)
+            m->nic_again = mono_add(mono_now(), DOWN_NS);
         if (n == 0 || (n < 0 && errno != EPIPE))
             return;
         m->frames_in += n > 0;

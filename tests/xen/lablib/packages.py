@@ -94,7 +94,7 @@ def ensure(say):
     say(f"unpacking {len(debs)} packages")
     unpack(debs, draft / "root")
     root = Root(draft / "root")
-    root.run("sbin/depmod", "-b", draft / "root", root.kernel_version())
+    root.run("bin/kmod", "-b", draft / "root", root.kernel_version(), name="depmod")
     (draft / "versions").write_text("".join(f"{deb.stem}\n" for deb in debs))
     shutil.rmtree(draft / "apt")
     shutil.rmtree(draft / "lists")
@@ -114,15 +114,15 @@ class Root:
     def kernel_version(self):
         return next((self.path / "lib/modules").iterdir()).name
 
-    def argv(self, program):
+    def argv(self, program, name=None):
         libraries = ":".join(str(self.path / d) for d in LIB_DIRS)
         return [str(self.path / LIB_DIRS[0] / "ld-linux-x86-64.so.2"), "--inhibit-cache",
-                "--library-path", libraries, str(self.path / program)]
+                "--library-path", libraries, "--argv0", name or program, str(self.path / program)]
 
-    def run(self, program, *arguments):
+    def run(self, program, *arguments, name=None):
         try:
-            return subprocess.run([*self.argv(program), *map(str, arguments)], check=True, text=True,
-                                  capture_output=True, timeout=TOOL_LIMIT_S).stdout
+            return subprocess.run([*self.argv(program, name), *map(str, arguments)], check=True,
+                                  text=True, capture_output=True, timeout=TOOL_LIMIT_S).stdout
         except subprocess.CalledProcessError as error:
             raise LabError(f"{program}: {error.stderr.strip()}") from None
 

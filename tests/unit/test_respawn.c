@@ -1,0 +1,181 @@
+/* SPDX-License-Identifier: GPL-2.0-or-later */
+#include <setjmp.h>
+#include <stdarg.h>
+#include <stddef.h>
+#include <stdint.h>
+#include <stdlib.h>
+#include <string.h>
+#include <cmocka.h>
+
+#include "engine/respawn.h"
+
+struct rig {
+    struct event_base *base;
+    struct respawn *respawn;
+    unsigned starts;
+    struct uuid last;
+    char name[64];
+    unsigned dies; /* how many more times the child dies as it starts */
+    bool frees;
+};
+
+static void on_start(const struct uuid *uuid, const char *name, void *arg)
+{
+    struct rig *r = arg;
+
+    r->starts++;
+    r->last = *uuid;
+    strncpy(r->name, name, sizeof(r->name) - 1);
+    if (r->dies > 0) {
+        r->dies--;
+        respawn_later(r->respawn, uuid, name);
+    }
+    if (r->frees) {
+        respawn_free(r->respawn);
+        r->respawn = NULL;
+    }
+}
+
+static void rig_open(struct rig *r)
+{
+    memset(r, 0, sizeof(*r));
+    r->base = event_base_new();
+    r->respawn = respawn_new(r->base, on_start, r);
+    assert_true(r->base && r->respawn);
+}
+
+static void rig_close(struct rig *r)
+{
+    respawn_free(r->respawn);
+    event_base_free(r->base);
+}
+
+/* Runs until nothing is pending. */
+static void settle(struct rig *r)
+{
+    event_base_dispatch(r->base);
+}
+
+static struct uuid uuid_of(uint8_t n)
+{
+    return (struct uuid){.byte = {n, 1, 2}};
+}
+
+static void dead_child_is_started_by_the_loop(void **state)
+{
+    (void)state;
+    struct rig r;
+    struct uuid vm = uuid_of(1);
+
+    rig_open(&r);
+    respawn_later(r.respawn, &vm, "guest");
+    assert_int_equal(r.starts, 0);
+    settle(&r);
+    assert_int_equal(r.starts, 1);
+    assert_true(uuid_equal(&r.last, &vm));
+    assert_string_equal(r.name, "guest");
+    rig_close(&r);
+}
+
+/* Asked at the same time, the one that died less often is first: by far, and from the shortest on.
+ */
+static void pause_grows_with_each_death_in_a_row(void **state)
+{
+    (void)state;
+    struct rig r;
+
+    rig_open(&r);
+    for (uint8_t deaths = 5; deaths >= 1; deaths--) {
+        struct uuid vm = uuid_of(deaths);
+        for (uint8_t n = 0; n < deaths; n++)
+            respawn_later(r.respawn, &vm, "guest");
+    }
+    for (uint8_t deaths = 1; deaths <= 5; deaths++) {
+        event_base_loop(r.base, EVLOOP_ONCE);
+        assert_int_equal(r.starts, deaths);
+        assert_int_equal(r.last.byte[0], deaths);
+    }
+    rig_close(&r);
+}
+
+/* As long as it dies it is started again, each time once. */
+static void child_that_cannot_live_is_started_again_and_again(void **state)
+{
+    (void)state;
+    struct rig r;
+    struct uuid vm = uuid_of(1);
+
+    rig_open(&r);
+    r.dies = 3;
+    respawn_later(r.respawn, &vm, "guest");
+    settle(&r);
+    assert_int_equal(r.starts, 4);
+    rig_close(&r);
+}
+
+static void each_vm_is_started_for_itself(void **state)
+{
+    (void)state;
+    struct rig r;
+
+    rig_open(&r);
+    for (uint8_t n = 0; n < 20; n++) {
+        struct uuid vm = uuid_of(n);
+        respawn_later(r.respawn, &vm, "guest");
+    }
+    settle(&r);
+    assert_int_equal(r.starts, 20);
+    rig_close(&r);
+}
+
+static void one_that_waits_already_is_started_once(void **state)
+{
+    (void)state;
+    struct rig r;
+    struct uuid vm = uuid_of(1);
+
+    rig_open(&r);
+    respawn_later(r.respawn, &vm, "old");
+    respawn_later(r.respawn, &vm, "new");
+    settle(&r);
+    assert_int_equal(r.starts, 1);
+    assert_string_equal(r.name, "new");
+    rig_close(&r);
+}
+
+static void nothing_is_started_after_the_end(void **state)
+{
+    (void)state;
+    struct rig r;
+    struct uuid vm = uuid_of(1), other = uuid_of(2);
+
+    rig_open(&r);
+    respawn_later(r.respawn, &vm, "guest");
+    respawn_free(r.respawn);
+    respawn_free(NULL);
+    r.respawn = NULL;
+    settle(&r);
+    assert_int_equal(r.starts, 0);
+    rig_close(&r);
+
+    rig_open(&r); /* from inside the callback, with another one waiting */
+    r.frees = true;
+    respawn_later(r.respawn, &vm, "guest");
+    respawn_later(r.respawn, &other, "other");
+    settle(&r);
+    assert_int_equal(r.starts, 1);
+    rig_close(&r);
+}
+
+int main(void)
+{
+    const struct CMUnitTest tests[] = {
+        cmocka_unit_test(dead_child_is_started_by_the_loop),
+        cmocka_unit_test(pause_grows_with_each_death_in_a_row),
+        cmocka_unit_test(child_that_cannot_live_is_started_again_and_again),
+        cmocka_unit_test(each_vm_is_started_for_itself),
+        cmocka_unit_test(one_that_waits_already_is_started_once),
+        cmocka_unit_test(nothing_is_started_after_the_end),
+    };
+    return cmocka_run_group_tests(tests, NULL, NULL);
+}

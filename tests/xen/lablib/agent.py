@@ -1,0 +1,102 @@
+# SPDX-License-Identifier: GPL-2.0-or-later
+"""Runs commands in a host's dom0 through its agent (dom0/agentd.c has the protocol)."""
+
+import os
+import select
+import socket
+import struct
+import sys
+import time
+
+from lablib.layout import AGENT_PORT, LabError, host_ip
+
+HEAD = struct.Struct(">cI")
+CHUNK = 32768
+CONNECT_LIMIT_S = 10
+
+
+class TimedOut(LabError):
+    pass
+
+
+class Channel:
+    """One command. `alive` is asked while nothing arrives: a dead host sends no farewell."""
+
+    def __init__(self, sock, host, alive, limit_s):
+        self.sock, self.host, self.alive = sock, host, alive
+        self.deadline = time.monotonic() + limit_s
+        self.limit_s = limit_s
+        self.received = b""
+
+    def connect(self):
+        self.sock.settimeout(min(CONNECT_LIMIT_S, self.limit_s))
+        try:
+            self.sock.connect((host_ip(self.host, "mgmt"), AGENT_PORT))
+            self.sock.setsockopt(socket.IPPROTO_TCP, socket.TCP_NODELAY, 1)
+        except OSError as error:
+            raise LabError(f"host {self.host} does not answer: {error}") from None
+
+    def send(self, kind, data):
+        try:
+            self.sock.sendall(HEAD.pack(kind, len(data)) + data)
+        except OSError as error:
+            raise LabError(f"host {self.host}: {error}") from None
+
+    def frames(self):
+        """Complete frames in what has arrived."""
+        while len(self.received) >= HEAD.size:
+            kind, length = HEAD.unpack_from(self.received)
+            if len(self.received) < HEAD.size + length:
+                return
+            data = self.received[HEAD.size:HEAD.size + length]
+            self.received = self.received[HEAD.size + length:]
+            yield kind, data
+
+    def check(self):
+        if time.monotonic() > self.deadline:
+            raise TimedOut(f"host {self.host}: the command was ended after {self.limit_s:g} s")
+        if not self.alive():
+            raise LabError(f"host {self.host} died while the command ran")
+
+    def run(self, command, stdin, out, err):
+        """Exit status. stdin: None or a file; out, err: called with bytes."""
+        self.connect()
+        self.send(b"c", command.encode())
+        if stdin is None:
+            self.send(b"i", b"")
+        while True:
+            sources = [self.sock] + ([stdin] if stdin is not None else [])
+            ready = select.select(sources, [], [], 0.5)[0]
+            self.check()
+            if stdin in ready:
+                stdin = self.pass_input(stdin)
+            if self.sock in ready:
+                self.receive()
+            for kind, data in self.frames():
+                if kind == b"x":
+                    return struct.unpack(">I", data)[0]
+                (out if kind == b"o" else err)(data)
+
+    def pass_input(self, stdin):
+        data = os.read(stdin.fileno(), CHUNK)
+        self.send(b"i", data)
+        return stdin if data else None
+
+    def receive(self):
+        try:
+            data = self.sock.recv(CHUNK * 2)
+        except OSError as error:
+            raise LabError(f"host {self.host}: {error}") from None
+        if not data:
+            raise LabError(f"host {self.host} closed the connection")
+        self.received += data
+
+
+def to_stdout(data):
+    sys.stdout.buffer.write(data)
+    sys.stdout.buffer.flush()
+
+
+def to_stderr(data):
+    sys.stderr.buffer.write(data)
+    sys.stderr.buffer.flush()

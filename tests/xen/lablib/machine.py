@@ -1,0 +1,116 @@
+# SPDX-License-Identifier: GPL-2.0-or-later
+"""One emulated Xen host: its emulator, monitor, console and snapshots."""
+
+import os
+import shlex
+import signal
+import subprocess
+import time
+
+from lablib import procs
+from lablib.layout import LINKS, NICS, LabError, mac, tap_name
+from lablib.qmp import Monitor
+
+CPU = "max,+svm,+npt,-smap,-smep,-la57,-pks,-pku,-rdtscp"
+XEN_OPTIONS = ("loglvl=warning guest_loglvl=none com1=115200,8n1 console=com1 sched=credit "
+               "spec-ctrl=eager-fpu dom0_mem={dom0}M,max:{dom0}M")
+DOM0_MB = 768
+MONITOR_LIMIT_S, SAVE_LIMIT_S, LOAD_LIMIT_S = 30, 180, 180
+
+
+class Mode:
+    """What the emulators of a laboratory have in common."""
+
+    def __init__(self, memory_mb=1536, icount=False):
+        self.memory_mb, self.icount = memory_mb, icount
+
+    def name(self):
+        return f"{self.memory_mb}m" + ("-icount" if self.icount else "")
+
+
+class Machine:
+    def __init__(self, name, directory, build, mode):
+        self.name, self.build, self.mode = name, build, mode
+        self.directory = directory
+        self.pidfile, self.log = self.path("pid"), self.path("log")
+
+    def path(self, kind):
+        return self.directory / f"{self.name}.{kind}"
+
+    def alive(self):
+        handle = procs.find(self.pidfile)
+        if handle:
+            handle.__exit__()
+        return handle is not None
+
+    def arguments(self):
+        """The emulator's command line, but for paths and the start of a load."""
+        count = ["-icount", "shift=1,sleep=off"] if self.mode.icount else []
+        argv = ["-accel", "tcg", *count, "-cpu", CPU, "-smp", "1", "-m", str(self.mode.memory_mb),
+                "-nodefaults", "-display", "none", "-no-reboot",
+                "-append", XEN_OPTIONS.format(dom0=DOM0_MB)]
+        for number, nic in enumerate(NICS):
+            argv += ["-netdev", f"tap,id=n{number},ifname={tap_name(self.name, nic)},script=no,downscript=no",
+                     "-device", f"virtio-net-pci,netdev=n{number},mac={mac(self.name, nic)},romfile="]
+        return argv
+
+    def files(self):
+        console = f"socket,id=console,path={self.path('console')},server=on,wait=off,logfile={self.log}"
+        share = self.build.root.path / "usr/share"
+        return ["-L", share / "qemu", "-L", share / "seabios", "-pidfile", self.pidfile,
+                "-qmp", f"unix:{self.path('qmp')},server=on,wait=off",
+                "-chardev", console, "-serial", "chardev:console", "-kernel", self.build.xen,
+                "-initrd", f"{self.build.kernel} console=hvc0 quiet rdinit=/init host={self.name},"
+                           f"{self.build.dom0}"]
+
+    def start(self, snapshot=None):
+        """The caller is inside the network namespace."""
+        argv = [*self.build.root.argv("usr/bin/qemu-system-x86_64"), *self.files(), *self.arguments()]
+        if snapshot:
+            argv += ["-S", "-incoming", f"exec:cat {shlex.quote(str(snapshot))}"]
+        modules = self.build.root.path / "usr/lib/x86_64-linux-gnu/qemu"
+        self.path("qmp").unlink(missing_ok=True)
+        with open(self.path("emulator"), "wb") as said:
+            process = subprocess.Popen(argv, stdin=subprocess.DEVNULL, stdout=said, stderr=said,
+                                       env=dict(os.environ, QEMU_MODULE_DIR=str(modules)),
+                                       start_new_session=True)
+        procs.write_pid(self.pidfile, process.pid)
+        self.wait_monitor(process)
+
+    def wait_monitor(self, process):
+        deadline = time.monotonic() + MONITOR_LIMIT_S
+        while True:
+            try:
+                return self.monitor().__exit__()
+            except LabError:
+                if process.poll() is not None or time.monotonic() > deadline:
+                    said = self.path("emulator").read_text(errors="replace").strip()
+                    raise LabError(f"host {self.name}: the emulator did not start: {said}") from None
+            time.sleep(0.05)
+
+    def monitor(self):
+        return Monitor(self.path("qmp"))
+
+    def finish_load(self):
+        with self.monitor() as monitor:
+            monitor.wait(monitor.status, ("paused", "prelaunch", "running"), LOAD_LIMIT_S)
+
+    def stop(self):
+        with self.monitor() as monitor:
+            monitor.call("stop")
+
+    def go_on(self):
+        with self.monitor() as monitor:
+            monitor.call("cont")
+
+    def save(self, path):
+        with self.monitor() as monitor:
+            monitor.save(f"exec:cat > {shlex.quote(str(path))}", SAVE_LIMIT_S)
+
+    def set_link(self, link, up):
+        with self.monitor() as monitor:
+            monitor.call("set_link", name=f"n{LINKS.index(link)}", up=up)
+
+    def kill(self):
+        """A power cut. False: it was off already."""
+        return procs.end(self.pidfile, signal.SIGKILL)
