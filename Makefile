@@ -42,10 +42,21 @@ override CFLAGS += -std=gnu11 $(WARN) -fno-strict-aliasing -I. -D_GNU_SOURCE -DR
 LDLIBS := $(shell $(PKG_CONFIG) --libs $(PKGS) 2>/dev/null)
 LDFLAGS += $(SANITIZE)
 
+# The xen backend is built where Xen's development files are (Debian: libxen-dev).
+XEN_PKGS := xencontrol xenguest xenforeignmemory xenevtchn xendevicemodel xenstore xenlight xentoollog
+HAVE_XEN := $(shell $(PKG_CONFIG) --exists $(XEN_PKGS) 2>/dev/null && echo y)
+ifeq ($(HAVE_XEN),y)
+override CFLAGS += -DREMUS_XEN $(shell $(PKG_CONFIG) --cflags $(XEN_PKGS))
+# engine/hv refers to it weakly: a program that is to have it must name it.
+XEN_LDLIBS := -Wl,-u,hv_xen_ops $(shell $(PKG_CONFIG) --libs $(XEN_PKGS))
+XEN_LIB    := engine/hv/xen
+endif
+
 # ---- libraries: one per folder; main programs are named *_main.c and stay out of them ----
 
 lib_srcs = $(filter-out %_main.c,$(wildcard $(1)/*.c))
-LIBDIRS := proto engine/base engine/net engine/detect engine/hv engine/hv/sim engine/link engine backupd tools tools/sim bench
+LIBDIRS := proto engine/base engine/net engine/detect engine/hv engine/hv/sim engine/hv/xen/format $(XEN_LIB) \
+	engine/link engine backupd tools tools/sim bench
 libname = $(BUILD)/lib$(subst /,-,$(1)).a
 objs_of = $(patsubst %.c,$(BUILD)/obj/%.o,$(1))
 
@@ -54,8 +65,11 @@ libs = $(foreach d,$(1),$(call libname,$(d)))
 
 BASE_LIBS    := engine/base
 CORE_LIBS    := engine/link engine/hv engine/hv/sim engine/net engine/detect proto engine/base
-remusd_LIBS    := engine $(CORE_LIBS)
-backupd_LIBS   := backupd $(CORE_LIBS)
+XEN_LIBS     := $(if $(XEN_LIB),$(XEN_LIB) engine/hv/xen/format)
+remusd_LIBS    := engine $(CORE_LIBS) $(XEN_LIBS)
+backupd_LIBS   := backupd $(CORE_LIBS) $(XEN_LIBS)
+remusd_LDLIBS  := $(XEN_LDLIBS)
+backupd_LDLIBS := $(XEN_LDLIBS)
 remusctl_LIBS  := tools proto $(BASE_LIBS)
 remus-simvm_LIBS     := tools/sim engine/hv engine/hv/sim engine/net $(BASE_LIBS)
 remus-simswitch_LIBS := tools/sim engine/net $(BASE_LIBS)
@@ -80,7 +94,7 @@ UNIT_TESTS := $(patsubst tests/unit/%.c,$(BUILD)/tests/%,$(wildcard tests/unit/t
 FUZZERS    := $(patsubst tests/fuzz/%.c,%,$(wildcard tests/fuzz/fuzz_*.c))
 FUZZ_REPLAY := $(FUZZERS:%=$(BUILD)/fuzz/%.replay)
 HELPERS    := $(patsubst tests/process/%.c,$(BUILD)/helpers/%,$(wildcard tests/process/*.c))
-TEST_LIBS  := $(call libs,engine backupd tools tools/sim $(CORE_LIBS))
+TEST_LIBS  := $(call libs,engine backupd tools tools/sim engine/hv/xen/format $(CORE_LIBS))
 
 .PHONY: all tests check check-asan lint fuzz fuzzers bench deps install uninstall clean format
 .PHONY: libs-found FORCE
@@ -115,7 +129,7 @@ link = $(CC) $(LDFLAGS) -o $@ $(filter %.o,$^) -Wl,--start-group $(1) -Wl,--end-
 define program_rule
 $(BUILD)/$(1): $(call objs_of,$($(1)_MAIN)) $(call libs,$($(1)_LIBS))
 	$$(if $$(Q),@echo "  LD      $$@")
-	$$(Q)$$(call link,$$(filter %.a,$$^))
+	$$(Q)$$(call link,$$(filter %.a,$$^),$$($(1)_LDLIBS))
 endef
 $(foreach p,$(PROGRAMS),$(eval $(call program_rule,$(p))))
 

@@ -61,7 +61,8 @@ void listener_reject(int fd, uint16_t code, const char *text)
     if (session_put_reject(&s, &w, &m) && write(fd, buf, (size_t)(w.p - buf)) < 0)
         log_debug("REJECT not sent");
     shutdown(fd, SHUT_WR);
-    while (read(fd, buf, sizeof(buf)) > 0) /* unread input would turn the close into a reset */
+    /* Unread input would turn the close into a reset; a flood of it is not worth the wait. */
+    for (int i = 0; i < 128 && read(fd, buf, sizeof(buf)) > 0; i++)
         ;
     close(fd);
 }

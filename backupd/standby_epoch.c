@@ -39,6 +39,7 @@ void standby_link_lost(struct standby *s, const char *text)
         child_degrade(&s->child, "link-lost", "no connection from the primary: %s", text);
     if (s->phase == STANDBY_RECEIVING) {
         s->phase = STANDBY_FAILED;
+        standby_drop_replica(s);
         child_event(&s->child, LOG_LEVEL_WARN, "incomplete",
                     "the session ended before an epoch was sealed: nothing here can be resumed");
     }
@@ -49,14 +50,18 @@ void standby_release(struct standby *s, uint16_t reason, const char *text)
 {
     struct msg_bye m = {.reason = reason};
     snprintf(m.text, sizeof(m.text), "%s", text);
-    /* The promise first, then the word. */
-    if (standby_record(s, VM_RELEASED, s->rec.generation) < 0)
-        return;
+    /* The promise first, then the word; without the promise no word, but the replica goes anyway.
+     */
+    bool durable = standby_record(s, VM_RELEASED, s->rec.generation) == 0;
     lease_granted_init(&s->granted);
     s->phase = STANDBY_WAITING;
     s->forced = false;
     standby_drop_replica(s);
     child_event(&s->child, LOG_LEVEL_INFO, "released", "the replica is given up: %s", text);
+    if (!durable) {
+        link_free(s->link, false);
+        s->link = NULL;
+    }
     if (!s->link)
         return;
     struct wcur *w = link_room(s->link, SMALL_RECORD);
@@ -71,8 +76,9 @@ void standby_release(struct standby *s, uint16_t reason, const char *text)
 
 static void put_ack(struct standby *s, uint64_t epoch, uint64_t sent_ns, bool seal)
 {
-    if (s->forced)
-        return; /* a takeover is ordered: no more promises */
+    /* A takeover is ordered or under way: no more promises. */
+    if (s->forced || s->phase == STANDBY_ACTIVATING || s->phase == STANDBY_ACTIVE)
+        return;
     int64_t lease_ns = detector_timeout(&s->detector);
     struct msg_ack m = {
         .epoch = epoch, .sent_ns = sent_ns, .lease_ms = (uint32_t)(lease_ns / NS_PER_MS)};
@@ -91,8 +97,9 @@ static void put_ack(struct standby *s, uint64_t epoch, uint64_t sent_ns, bool se
 static void on_begin(struct standby *s, const struct msg_epoch_begin *m)
 {
     store_begin(&s->store, m);
-    if (s->store.in_place && s->phase == STANDBY_READY) {
+    if (s->store.in_place && (s->phase == STANDBY_READY || s->phase == STANDBY_SUSPECT)) {
         s->phase = STANDBY_RECEIVING;
+        child_restore(&s->child, "primary-silent");
         child_degrade(&s->child, "epoch-in-place",
                       "an epoch larger than staging is being written in place: not protected until "
                       "it is sealed");
@@ -130,6 +137,7 @@ static void sealed_first(struct standby *s)
     if (s->hold == WIRE_HOLD_BACKUP) /* from now on the guest is reached here */
         standby_net_announce(s);
     child_restore(&s->child, "link-lost");
+    child_restore(&s->child, "primary-silent");
     child_restore(&s->child, "epoch-in-place");
     child_event(&s->child, LOG_LEVEL_INFO, "ready",
                 "epoch %llu of generation %llu can be resumed here",
@@ -170,8 +178,10 @@ static void on_epoch_end(struct standby *s, const struct msg_epoch_end *m)
 
 static void on_bye(struct standby *s, const struct msg_bye *m)
 {
-    if (standby_record(s, VM_RELEASED, s->rec.generation) < 0)
+    if (standby_record(s, VM_RELEASED, s->rec.generation) < 0) {
+        refuse(s, WIRE_REJECT_FAILED, "the end of protection could not be made durable");
         return; /* no acknowledgement: the primary must not count on it */
+    }
     lease_granted_init(&s->granted);
     s->phase = STANDBY_WAITING;
     standby_drop_replica(s);

@@ -184,6 +184,7 @@ static void accept_hello(struct standby *s, struct link *link, const struct sess
         return;
     }
     child_restore(&s->child, "link-lost");
+    child_restore(&s->child, "primary-silent");
     child_event(&s->child, LOG_LEVEL_INFO, "session",
                 "receiving %s (%llu MiB) from %s, generation %llu", s->child.name,
                 (unsigned long long)(m->pages / 256), s->peer, (unsigned long long)ev->generation);
@@ -223,8 +224,10 @@ static void on_end(struct link *link, enum link_end end, const char *text, void 
         standby_link_lost(s, text);
         return;
     }
-    if (link == s->newcomer)
+    if (link == s->newcomer) {
         s->newcomer = NULL;
+        event_del(s->greet_ev);
+    }
     link_free(link, true);
     end_if_idle(s);
 }

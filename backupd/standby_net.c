@@ -77,13 +77,14 @@ static void on_port(evutil_socket_t fd, short what, void *arg)
         return;
     }
     struct wcur *w = link_room(s->link, session_record_max());
-    if (!w)
-        return;
-    if (session_frames_begin(link_session(s->link), &fw, w, WIRE_FRAMES_IN)) {
+    if (w && session_frames_begin(link_session(s->link), &fw, w, WIRE_FRAMES_IN)) {
         s->frames_in += read_frames(s, &fw);
         (void)session_frames_end(&fw, w);
+    } else {
+        drop_frames(s);
     }
-    link_commit(s->link);
+    if (w)
+        link_commit(s->link);
     link_flush(s->link);
 }
 

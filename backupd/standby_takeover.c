@@ -31,8 +31,21 @@ static struct mono activation_time(const struct standby *s)
     return s->forced ? lease : mono_max(lease, detector_deadline(&s->detector));
 }
 
+/** Without a whole epoch there is nothing to wait for (I2). */
+static void nothing_to_resume(struct standby *s)
+{
+    s->phase = s->link ? STANDBY_RECEIVING : STANDBY_FAILED;
+    s->forced = false;
+    child_event(&s->child, LOG_LEVEL_ERROR, "incomplete",
+                "the primary is silent and no whole epoch is here: nothing can be resumed");
+}
+
 static void suspect(struct standby *s, struct mono now)
 {
+    if (!standby_can_activate(s)) {
+        nothing_to_resume(s);
+        return;
+    }
     if (s->phase != STANDBY_SUSPECT) {
         s->phase = STANDBY_SUSPECT;
         (void)FAULT(backup_suspect);
@@ -129,6 +142,7 @@ static void activated(struct standby *s, const char *why)
 
     s->replica = NULL; /* it is the VM now, and no longer ours */
     s->phase = STANDBY_ACTIVE;
+    s->forced = false;
     (void)FAULT(backup_activated);
     if (standby_record(s, VM_ACTIVE, s->rec.generation) < 0)
         log_warnx("the record still says 'activating'; the running VM says the rest");
@@ -161,22 +175,32 @@ static void activation_failed(struct standby *s, const struct err *err)
     arm(s, RETRY_MS * NS_PER_MS);
 }
 
+/** Nothing of the session counts any more, except a HANDOVER that waits for its answer. */
+static void end_session(struct standby *s)
+{
+    store_abandon(&s->store);
+    frameq_clear(&s->held);
+    if (s->link && link_session(s->link)->state != SESSION_HANDED) {
+        link_free(s->link, false);
+        s->link = NULL;
+    }
+}
+
 void standby_takeover_now(struct standby *s, const char *why)
 {
     struct err err;
 
     if (s->phase != STANDBY_ACTIVATING) {
-        s->phase = STANDBY_ACTIVATING;
-        store_abandon(&s->store);
-        frameq_clear(&s->held);
         (void)FAULT(backup_generation);
         if (standby_record(s, VM_ACTIVATING, s->rec.generation + 1) < 0) {
-            s->phase = STANDBY_SUSPECT; /* not durable: not allowed. Try again. */
+            /* Not durable: not allowed. Try again. */
             child_degrade(&s->child, "activation",
                           "takeover waits: the new generation is not durable");
             arm(s, RETRY_MS * NS_PER_MS);
             return;
         }
+        s->phase = STANDBY_ACTIVATING;
+        end_session(s);
         child_event(&s->child, LOG_LEVEL_WARN, "takeover", "taking over: %s", why);
     }
     (void)FAULT(backup_before_activate);

@@ -14,7 +14,7 @@ int store_init(struct store *s, struct hv_replica *replica, uint64_t generation,
     *s = (struct store){.replica = replica, .generation = generation};
     s->digest = digest_new();
     s->state = malloc(WIRE_STATE_MAX);
-    s->decoded = malloc((size_t)WIRE_PAGES_MAX * WIRE_PAGE_SIZE);
+    s->decoded = malloc(WIRE_PAGE_SIZE);
     if (s->digest && s->state && s->decoded && staging_init(&s->staging, staging_pages) == 0 &&
         bitmap_init(&s->seen, hv_replica_pages(replica)) == 0)
         return 0;
@@ -71,20 +71,17 @@ static int decode(struct store *s, const struct page_item *it, uint8_t *out, str
 
 static int pages_in_place(struct store *s, const struct msg_pages *m, struct err *err)
 {
-    uint64_t pfn[WIRE_PAGES_MAX];
-    const void *page[WIRE_PAGES_MAX];
     struct pages_iter iter = {0};
     struct page_item it;
-    size_t n = 0;
+    const void *page = s->decoded;
 
+    /* One by one: a frame may come again in the same record, as a delta against its first form. */
     while (msg_pages_next(m, &iter, &it)) {
-        uint8_t *out = s->decoded + n * WIRE_PAGE_SIZE;
-        if (decode(s, &it, out, err) < 0)
+        if (decode(s, &it, s->decoded, err) < 0 ||
+            hv_replica_write(s->replica, &it.pfn, &page, 1, err) < 0)
             return -1;
-        pfn[n] = it.pfn;
-        page[n++] = out;
     }
-    return hv_replica_write(s->replica, pfn, page, n, err);
+    return 0;
 }
 
 static int pages_staged(struct store *s, const struct msg_pages *m, struct err *err)

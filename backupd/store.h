@@ -28,7 +28,7 @@ struct store {
     struct msg_addrs addrs; /* of the epoch in work */
     bool addrs_new;
     struct msg_addrs sealed_addrs;
-    uint8_t *decoded; /* WIRE_PAGES_MAX pages, for epochs in place */
+    uint8_t *decoded; /* one page, for epochs in place */
 };
 
 /** At most `staging_pages` are staged at once. Takes over nothing. -1 with errno=ENOMEM. */

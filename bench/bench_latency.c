@@ -63,24 +63,38 @@ static int protected_part(struct bench *b, struct rig *r, const struct rig_vm *v
     return ask(r, vm, "counter", 0, bench_amount(b, 200, 100), "latency_us", loop, err);
 }
 
-static int one_round(struct bench *b, struct rig *r, const struct rig_vm *vm, int epoch_ms,
-                     const char *hold, struct latency *l, struct err *err)
+static int before_and_with(struct bench *b, struct rig *r, const struct rig_vm *vm, int epoch_ms,
+                           const char *hold, struct seen seen[3], struct err *err)
 {
-    struct seen without, with, loop;
-
-    if (probe(r, vm, bench_amount(b, 500, 200), &without, err) < 0 ||
+    if (probe(r, vm, bench_amount(b, 500, 200), &seen[0], err) < 0 ||
         rig_protect(r, vm, epoch_ms, hold, err) < 0 ||
-        protected_part(b, r, vm, &with, &loop, err) < 0 || rig_unprotect(r, vm, err) < 0)
+        protected_part(b, r, vm, &seen[1], &seen[2], err) < 0)
         return -1;
-    spread_add(&l->base_p50, without.p50);
-    spread_add(&l->base_p99, without.p99);
-    spread_add(&l->p50, with.p50);
-    spread_add(&l->p99, with.p99);
-    spread_add(&l->added_p50, with.p50 - without.p50);
-    spread_add(&l->added_p99, with.p99 - without.p99);
-    spread_add(&l->loop_p50, loop.p50);
-    spread_add(&l->loop_p99, loop.p99);
-    spread_add(&l->lost, with.lost);
+    return rig_unprotect(r, vm, err);
+}
+
+static int one_round(struct bench *b, struct rig *r, int epoch_ms, const char *hold,
+                     struct latency *l, struct err *err)
+{
+    struct rig_vm_opts opts = {.pattern_rate = 2000};
+    struct seen seen[3] = {{0}};
+    struct rig_vm vm;
+
+    if (rig_vm_start(r, &vm, &opts, err) < 0)
+        return -1;
+    int rc = before_and_with(b, r, &vm, epoch_ms, hold, seen, err);
+    rig_vm_stop(r, &vm);
+    if (rc < 0)
+        return -1;
+    spread_add(&l->base_p50, seen[0].p50);
+    spread_add(&l->base_p99, seen[0].p99);
+    spread_add(&l->p50, seen[1].p50);
+    spread_add(&l->p99, seen[1].p99);
+    spread_add(&l->added_p50, seen[1].p50 - seen[0].p50);
+    spread_add(&l->added_p99, seen[1].p99 - seen[0].p99);
+    spread_add(&l->loop_p50, seen[2].p50);
+    spread_add(&l->loop_p99, seen[2].p99);
+    spread_add(&l->lost, seen[1].lost);
     return 0;
 }
 
@@ -107,19 +121,14 @@ static int report(struct bench *b, int epoch_ms, const char *hold, struct latenc
 
 static int measure(struct bench *b, struct rig *r, int epoch_ms, const char *hold, struct err *err)
 {
-    struct rig_vm_opts opts = {.pattern_rate = 2000};
     struct latency l = {0};
-    struct rig_vm vm;
+    int rc = 0, rounds = bench_amount(b, 5, 1);
 
-    if (rig_vm_start(r, &vm, &opts, err) < 0)
-        return -1;
-    int rc = 0, rounds = bench_amount(b, 3, 1);
     for (int i = 0; rc == 0 && i < rounds; i++)
-        rc = one_round(b, r, &vm, epoch_ms, hold, &l, err);
+        rc = one_round(b, r, epoch_ms, hold, &l, err);
     if (rc == 0)
         rc = report(b, epoch_ms, hold, &l, err);
     latency_free(&l);
-    rig_vm_stop(r, &vm);
     return rc;
 }
 

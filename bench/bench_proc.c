@@ -3,6 +3,7 @@
 
 #include <errno.h>
 #include <fcntl.h>
+#include <sched.h>
 #include <signal.h>
 #include <stdio.h>
 #include <stdlib.h>
@@ -152,6 +153,32 @@ void proc_end(struct proc *p, int sig)
         nap(2);
     }
     p->pid = 0;
+}
+
+/** The processors that this program had at the start. */
+static const cpu_set_t *own_cpus(void)
+{
+    static cpu_set_t all;
+
+    if (CPU_COUNT(&all) == 0)
+        sched_getaffinity(0, sizeof(all), &all);
+    return &all;
+}
+
+void proc_pin(pid_t pid, int n)
+{
+    const cpu_set_t *all = own_cpus();
+    cpu_set_t one;
+
+    CPU_ZERO(&one);
+    for (int cpu = 0, i = 0; cpu < CPU_SETSIZE; cpu++) {
+        if (CPU_ISSET(cpu, all) && i++ == n)
+            CPU_SET(cpu, &one);
+    }
+    if (n < 0)
+        sched_setaffinity(pid, sizeof(*all), all);
+    else if (CPU_COUNT(&one) > 0)
+        sched_setaffinity(pid, sizeof(one), &one);
 }
 
 /** Kilobytes behind `key` in the text of /proc/PID/status. */

@@ -36,6 +36,12 @@ int proc_wait(struct proc *p, int timeout_ms);
 /** Ends it: `sig`, and SIGKILL if that does not help within two seconds. */
 void proc_end(struct proc *p, int sig);
 
+/**
+ * Keeps a process (0: this one) on the n-th processor that this program may use, -1: on any of
+ * them. Best effort: with too few processors nothing happens.
+ */
+void proc_pin(pid_t pid, int n);
+
 /** What a process has used so far. */
 struct proc_use {
     double cpu_s;

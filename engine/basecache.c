@@ -26,6 +26,8 @@ int basecache_init(struct basecache *c, uint64_t vm_pages, size_t max_bytes)
         errno = ENOMEM;
         return -1;
     }
+    /* Fewer faults while a first copy fills it; a kernel without huge pages refuses: no matter. */
+    (void)madvise(mem, slots * HV_PAGE_SIZE, MADV_HUGEPAGE);
     *c = (struct basecache){.slots = slots, .page = mem, .tag = tag};
     return 0;
 }

@@ -37,6 +37,8 @@ int capture_init(struct capture *c, struct hv_vm *vm, uint64_t vm_pages, size_t 
         errno = ENOMEM;
         return -1;
     }
+    /* Touched now, not while the VM is stopped. */
+    memset(c->pfn, 0, vm_pages * sizeof(*c->pfn));
     memset(c->state, 0, HV_STATE_MAX);
     c->pages = READY_AT_START / 2;
     if (capture_grow(c) == 0)

@@ -57,7 +57,7 @@ int dial_check(const char *target, struct err *err)
     char host[HOST_MAX], port[16], *end;
     if (split(target, host, port, sizeof(port)) == 0) {
         long n = strtol(port, &end, 10);
-        if (*end == '\0' && n >= 1 && n <= 65535)
+        if (port[0] >= '0' && port[0] <= '9' && *end == '\0' && n >= 1 && n <= 65535)
             return 0;
     }
     return err_set(err, "use HOST, HOST:PORT or [IPV6]:PORT", "bad backup address '%s'", target);
@@ -152,7 +152,7 @@ struct dial *dial_start(struct event_base *base, const char *target, int64_t tim
                         dial_cb done, void *arg, struct err *err)
 {
     char host[HOST_MAX], port[16];
-    struct addrinfo hints = {.ai_socktype = SOCK_STREAM, .ai_flags = AI_ADDRCONFIG};
+    struct addrinfo hints = {.ai_socktype = SOCK_STREAM};
 
     if (dial_check(target, err) < 0 || split(target, host, port, sizeof(port)) < 0)
         return NULL;

@@ -175,14 +175,14 @@ void output_cut(struct output *o, uint64_t epoch)
     o->epoch = epoch + 1;
 }
 
-size_t output_release(struct output *o, uint64_t sealed)
+size_t output_release(struct output *o, uint64_t sealed, size_t most)
 {
     size_t len, n = 0;
     const void *frame;
 
     if (!o->outside)
         return 0;
-    while ((frame = frameq_peek(&o->held, sealed, &len)) != NULL) {
+    while (n < most && (frame = frameq_peek(&o->held, sealed, &len)) != NULL) {
         if (port_write(o->outside, frame, len) == 0)
             o->sent_frames++;
         else

@@ -49,8 +49,8 @@ void output_close(struct output *o);
 /** The frame stream is cut: what is read from now on belongs to the epoch after `epoch`. */
 void output_cut(struct output *o, uint64_t epoch);
 
-/** hold=primary: lets frames of epochs <= `sealed` out. Returns how many left. */
-size_t output_release(struct output *o, uint64_t sealed);
+/** hold=primary: lets at most `most` frames of epochs <= `sealed` out. Returns how many left. */
+size_t output_release(struct output *o, uint64_t sealed, size_t most);
 
 /** A frame for the guest; dropped and counted when the guest is not taking any. */
 void output_inject(struct output *o, const void *frame, size_t len);

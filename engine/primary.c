@@ -22,6 +22,7 @@ int primary_record(struct primary *p, enum vmrecord_state state)
         return -1;
     }
     p->rec.state = state;
+    child_restore(&p->child, "state-dir");
     return 0;
 }
 
@@ -38,12 +39,14 @@ void primary_end(struct primary *p)
 static void not_resumed(struct primary *p, int error, const struct err *err)
 {
     child_event(&p->child, LOG_LEVEL_ERROR, "not-resumed", "protection not resumed: %s", err->text);
-    if (error == EBUSY) { /* the child before this one is still leaving: remusd starts another */
-        p->phase = PRIMARY_ENDED;
-        event_base_loopbreak(p->child.base);
+    if (error == ENOENT) { /* the VM is not here any more */
+        primary_end(p);
         return;
     }
-    primary_end(p);
+    /* Whatever it was may pass, e.g. the child before this one is still leaving: without "done"
+       remusd starts another one after a pause. */
+    p->phase = PRIMARY_ENDED;
+    event_base_loopbreak(p->child.base);
 }
 
 void primary_refuse(struct primary *p, const char *code, const struct err *err)
@@ -54,7 +57,9 @@ void primary_refuse(struct primary *p, const char *code, const struct err *err)
     child_reply_err(&p->child, p->protect_id, code, err);
     p->protect_id = 0;
     /* As before, except that a generation once used is never used again. */
-    if (p->had_rec) {
+    if (!p->rec_known) {
+        log_debug("the record is left as it is");
+    } else if (p->had_rec) {
         p->rec_before.generation = p->rec.generation;
         if (vmrecord_save(p->conf->state_dir, &p->rec_before, &ignored) < 0)
             log_errx("%s", ignored.text);
@@ -81,12 +86,15 @@ void primary_let(struct primary *p, unsigned why)
     struct err err;
 
     p->holds &= ~why;
-    if (p->holds || !p->vm || !hv_stopped(p->vm) || hv_vm_gone(p->vm) != HV_ALIVE)
+    if (p->holds)
+        return;
+    child_restore(&p->child, "not-stopped");
+    if (!p->vm || !hv_stopped(p->vm) || hv_vm_gone(p->vm) != HV_ALIVE)
         return;
     if (hv_resume(p->vm, &err) < 0)
         child_degrade(&p->child, "not-resumed", "the VM could not be resumed: %s", err.text);
     else
-        child_restore(&p->child, "not-stopped");
+        child_restore(&p->child, "not-resumed");
 }
 
 /* ---- start ---- */
@@ -141,8 +149,11 @@ static int start_silent(struct primary *p, struct err *err)
 static int start(struct primary *p, const char **code, struct err *err)
 {
     *code = "failed";
-    if (vmrecord_load(p->conf->state_dir, &p->child.uuid, &p->rec, &p->had_rec, err) < 0)
+    /* Held for life: a predecessor that is still there must not write our record. */
+    if (vmrecord_lock(p->conf->state_dir, &p->child.uuid, err) < 0 ||
+        vmrecord_load(p->conf->state_dir, &p->child.uuid, &p->rec, &p->had_rec, err) < 0)
         return -1;
+    p->rec_known = true;
     p->rec_before = p->rec;
     if (open_vm(p, code, err) < 0)
         return -1;
@@ -167,6 +178,16 @@ static void take_parameters(struct primary *p, json_t *cmd)
     p->rec.hold = hold;
 }
 
+/** The backup that may activate the VM is not the one that is asked for now. */
+static int other_backup(const struct primary *p, struct err *err)
+{
+    if (p->rec.state != VM_PROTECTING || !p->had_rec ||
+        strcmp(p->rec.peer, p->rec_before.peer) == 0)
+        return 0;
+    return err_set(err, "protect it to that backup again, or unprotect --force",
+                   "%s may still resume the VM", p->rec_before.peer);
+}
+
 static void on_protect(struct primary *p, json_t *cmd, json_int_t id)
 {
     struct err err;
@@ -176,6 +197,11 @@ static void on_protect(struct primary *p, json_t *cmd, json_int_t id)
     int rc = start(p, &code, &err);
     if (rc == 0) {
         take_parameters(p, cmd);
+        code = "refused";
+        rc = other_backup(p, &err);
+    }
+    if (rc == 0) {
+        code = "failed";
         rc = open_parts(p, &err);
     }
     if (rc == 0 && p->rec.state == VM_PROTECTING)
@@ -204,8 +230,10 @@ static void on_command(struct chan *chan, json_t *message, int fd, void *arg)
         close(fd);
     if (!cmd || p->phase == PRIMARY_ENDED)
         return;
-    if (strcmp(cmd, "protect") == 0 || strcmp(cmd, "resume") == 0)
+    if (strcmp(cmd, "protect") == 0)
         on_protect(p, message, id);
+    else if (strcmp(cmd, "resume") == 0)
+        on_protect(p, message, 0);
     else if (!p->vm)
         primary_end(p); /* asked to go before anything was begun */
     else if (strcmp(cmd, "unprotect") == 0)

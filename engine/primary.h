@@ -68,7 +68,9 @@ struct primary {
     enum primary_phase phase;
     enum primary_goal goal;
     json_int_t protect_id, goal_id; /* commands waiting for an answer; 0: none */
-    bool ever_welcomed;
+    bool ever_welcomed, rec_known,
+        beyond; /* beyond: went over the generation that a backup named */
+    bool force; /* unprotect --force: end in any case once the bound is over */
 
     struct dial *dial;
     struct link *link;
@@ -82,7 +84,9 @@ struct primary {
     struct window window;
 
     /* the epoch in work */
-    uint64_t epoch;    /* last one begun */
+    uint64_t epoch; /* last one begun */
+    uint64_t
+        in_place; /* the epoch that makes the backup's replica unusable until sealed; 0: none */
     bool coding, live; /* sender busy; with pages of the live copy */
     struct event *code_ev;
     struct mono captured;
@@ -172,6 +176,8 @@ void primary_bye_acked(struct primary *p);
 void primary_handed_over(struct primary *p, uint64_t generation);
 /** The backup says that it runs the VM: destroys the stale copy here. */
 void primary_fenced(struct primary *p, const char *text, uint64_t generation);
+/** The backup could not take the VM: answers the failover, and protection goes on. */
+void primary_failover_refused(struct primary *p, const char *text);
 /** The VM ended here without being asked to. */
 void primary_vm_gone(struct primary *p, enum hv_gone how);
 

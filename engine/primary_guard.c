@@ -10,6 +10,8 @@
  */
 #define SMALL_RECORD 512
 #define VM_POLL_MS   500
+/* Pause before the next attempt to stop a VM that has no lease. */
+#define STOP_AGAIN_MS 50
 /* Epochs without a seal that count as behind. */
 #define BEHIND_EPOCHS 4
 
@@ -32,6 +34,8 @@ static void lease_check(struct primary *p)
     }
     (void)FAULT(primary_lease_lost);
     primary_hold(p, HOLD_LEASE);
+    if (!hv_stopped(p->vm))
+        arm(p->guard_ev, STOP_AGAIN_MS * NS_PER_MS);
     child_degrade(&p->child, "lease-lost",
                   "no lease from the backup: the VM is stopped and silent until it answers "
                   "(or: remusctl unprotect --force, if the backup surely does not run it)");
@@ -85,13 +89,16 @@ static void watch_backup(struct primary *p)
     int64_t silent_ms = mono_sub(now, p->detector.last) / NS_PER_MS;
 
     /* In a first copy answers queue behind megabytes of pages, and no lease hangs on them. */
+    /* And what waits in the socket was sent in time: this process was late. */
     bool patient = p->phase == PRIMARY_SYNCING && silent_ms < p->conf->detector_ceiling_ms;
+    if (link_has_input(p->link))
+        return;
     if (patient || !detector_suspects(&p->detector, now)) {
         child_restore(&p->child, "backup-silent");
         return;
     }
-    child_degrade(&p->child, "backup-silent", "nothing heard from the backup for %lld ms",
-                  (long long)silent_ms);
+    child_degrade(&p->child, "backup-silent",
+                  "nothing heard from the backup for longer than expected");
     /* Late answers are worth more than a new first copy, up to the ceiling. */
     if (silent_ms >= p->conf->detector_ceiling_ms)
         primary_lost(p, "backup-silent", "nothing heard from the backup up to the ceiling");
@@ -109,6 +116,13 @@ static void watch_seals(struct primary *p)
                       (long long)limit_ms);
 }
 
+/** Several beats per lease, whatever the two hosts' configurations say of each other. */
+static int64_t beat_ns(const struct primary *p)
+{
+    int64_t ms = p->conf->beat_ms, lease_ms = p->welcome.lease_ms / 4;
+    return (lease_ms > 0 && lease_ms < ms ? lease_ms : ms) * NS_PER_MS;
+}
+
 static void on_beat(evutil_socket_t fd, short what, void *arg)
 {
     struct primary *p = arg;
@@ -116,13 +130,14 @@ static void on_beat(evutil_socket_t fd, short what, void *arg)
     (void)what;
 
     if (p->link && (p->phase == PRIMARY_SYNCING || p->phase == PRIMARY_RUNNING)) {
-        if (mono_sub(mono_now(), p->last_asked) >= p->conf->beat_ms * NS_PER_MS)
+        if (mono_sub(mono_now(), p->last_asked) >= beat_ns(p))
             send_beat(p);
         watch_seals(p);
-        watch_backup(p);
     }
+    if (p->link && p->phase >= PRIMARY_SYNCING && p->phase <= PRIMARY_LEAVING)
+        watch_backup(p);
     if (p->phase != PRIMARY_ENDED)
-        arm(p->beat_ev, p->conf->beat_ms * NS_PER_MS);
+        arm(p->beat_ev, beat_ns(p));
 }
 
 void primary_heard(struct primary *p)

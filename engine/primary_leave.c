@@ -21,9 +21,10 @@ static void reply_goal_err(struct primary *p, const char *code, const char *hint
     p->goal_id = 0;
 }
 
+/** For a child that ends now. */
 static void reply_goal_ok(struct primary *p)
 {
-    child_reply_ok(&p->child, p->goal_id, NULL);
+    child_reply_last(&p->child, p->goal_id);
     p->goal_id = 0;
 }
 
@@ -34,11 +35,26 @@ static void forget_record(struct primary *p)
         log_errx("%s", err.text);
 }
 
+static void unprotect_by_force(struct primary *p)
+{
+    child_event(&p->child, LOG_LEVEL_WARN, "unprotect-forced",
+                "protection ended without the backup's word");
+    primary_released(p);
+    forget_record(p);
+    reply_goal_ok(p);
+    primary_end(p);
+}
+
 static void on_leave_timeout(evutil_socket_t fd, short what, void *arg)
 {
     struct primary *p = arg;
     (void)fd;
     (void)what;
+    if (p->force) {
+        unprotect_by_force(p);
+        return;
+    }
+    primary_hold(p, HOLD_LEASE);
     /* Not acknowledged: the backup may activate. The guest stays silent; its record says so. */
     child_event(&p->child, LOG_LEVEL_ERROR, "left-unacknowledged",
                 "the backup did not acknowledge: it may resume the VM");
@@ -47,8 +63,6 @@ static void on_leave_timeout(evutil_socket_t fd, short what, void *arg)
 
 static void bound_leaving(struct primary *p)
 {
-    if (p->goal != GOAL_SHUTDOWN && p->goal != GOAL_VM_OFF && p->goal != GOAL_VM_LOST)
-        return; /* a person waits and can give up */
     if (!p->leave_ev)
         p->leave_ev = event_new(p->child.base, -1, 0, on_leave_timeout, p);
     struct timeval tv = mono_span_tv(LEAVE_TIMEOUT_MS * NS_PER_MS);
@@ -124,42 +138,67 @@ void primary_leave_step(struct primary *p)
     }
 }
 
-static void unprotect_by_force(struct primary *p)
+/** Answers `id` when the way out that was begun does not allow `goal` too. */
+static bool already_leaving(struct primary *p, enum primary_goal goal, json_int_t id)
 {
-    child_event(&p->child, LOG_LEVEL_WARN, "unprotect-forced",
-                "protection ended without the backup's word");
-    primary_released(p);
-    forget_record(p);
-    reply_goal_ok(p);
-    primary_end(p);
+    if (p->goal == GOAL_PROTECT)
+        return false;
+    bool begun = p->goal != GOAL_FAILOVER || p->phase == PRIMARY_LEAVING;
+    if (goal == GOAL_SHUTDOWN && !begun) {
+        reply_goal_err(p, "failed", "start remusd again", "remusd stops before the failover");
+        return false;
+    }
+    if (goal == GOAL_SHUTDOWN) {
+        bound_leaving(p); /* what was begun is brought to its end, but not for ever */
+        return true;
+    }
+    struct err err;
+    (void)err_set(&err, "wait for it, or unprotect --force", "protection is already ending");
+    child_reply_err(&p->child, id, "busy", &err);
+    return true;
+}
+
+/** Without the backup's word, but not without telling it when it can be told. */
+static void leave_by_force(struct primary *p, json_int_t id)
+{
+    if (p->goal_id)
+        reply_goal_err(p, "busy", "", "overtaken by unprotect --force");
+    p->goal_id = id;
+    bool session = p->phase == PRIMARY_SYNCING || p->phase == PRIMARY_RUNNING;
+    if (p->force || !session) {
+        unprotect_by_force(p);
+        return;
+    }
+    p->force = true;
+    p->goal = GOAL_UNPROTECT;
+    bound_leaving(p);
+    primary_leave_step(p);
 }
 
 void primary_leave(struct primary *p, enum primary_goal goal, json_int_t id, bool force)
 {
     if (goal == GOAL_UNPROTECT && force) {
-        if (p->goal_id)
-            reply_goal_err(p, "busy", "", "overtaken by unprotect --force");
-        p->goal_id = id;
-        unprotect_by_force(p);
+        leave_by_force(p, id);
         return;
     }
-    if (p->goal != GOAL_PROTECT && goal != GOAL_SHUTDOWN) {
-        struct err err;
-        (void)err_set(&err, "wait for it, or unprotect --force", "protection is already ending");
-        child_reply_err(&p->child, id, "busy", &err);
+    if (already_leaving(p, goal, id))
         return;
-    }
-    if (p->goal == GOAL_VM_OFF || p->goal == GOAL_VM_LOST)
-        return; /* on its way out already, bounded in time */
     p->goal = goal;
-    if (id)
-        p->goal_id = id;
-    bound_leaving(p);
-    bool session = p->phase == PRIMARY_SYNCING || p->phase == PRIMARY_RUNNING;
-    if (session)
+    p->goal_id = id;
+    if (goal == GOAL_SHUTDOWN)
+        bound_leaving(p); /* otherwise a person waits and can give up */
+    if (p->phase == PRIMARY_SYNCING || p->phase == PRIMARY_RUNNING)
         primary_leave_step(p);
-    else if (!p->lease.in_force && goal != GOAL_FAILOVER && p->phase != PRIMARY_LEAVING)
+    else if (!p->lease.in_force && goal != GOAL_FAILOVER && p->phase == PRIMARY_CONNECTING)
         primary_bye_acked(p); /* nobody holds anything that could be activated */
+}
+
+void primary_failover_refused(struct primary *p, const char *text)
+{
+    if (p->goal != GOAL_FAILOVER)
+        return;
+    p->goal = GOAL_PROTECT;
+    reply_goal_err(p, "refused", "the VM goes on here", text);
 }
 
 void primary_bye_acked(struct primary *p)

@@ -7,6 +7,7 @@
 
 /* Longest stretch of coding between two looks at the event loop. */
 #define CODE_SLICE_NS (1 * NS_PER_MS)
+#define RELEASE_BATCH 64
 
 /**
  * The timer is a deadline: epochs follow the grid of the asked length. A late capture starts a new
@@ -52,7 +53,7 @@ void primary_loop_reset(struct primary *p)
     event_del(p->code_ev);
     window_init(&p->window);
     p->coding = p->live = p->due = p->late = false;
-    p->sealed = p->epoch = 0;
+    p->sealed = p->epoch = p->in_place = 0;
     primary_let(p, HOLD_CODING);
 }
 
@@ -93,6 +94,7 @@ static void capture_failed(struct primary *p, int error, const struct err *err)
         return;
     }
     if (error == ESTALE) {
+        p->logging = false;
         primary_lost(p, "dirty-log-lost", err->text);
         return;
     }
@@ -128,11 +130,13 @@ void primary_capture(struct primary *p, const struct bitmap *also, bool last)
         p->holds |= HOLD_CODING;
 
     uint32_t flags = too_large(p) ? WIRE_EPOCH_FULL : 0;
-    if (flags)
+    if (flags) {
+        p->in_place = p->epoch;
         child_degrade(&p->child, "epoch-in-place",
                       "epoch of %zu pages exceeds the backup's staging of %llu: not protected "
                       "until it is sealed",
                       p->capture.pages, (unsigned long long)p->welcome.staging_pages);
+    }
     if (p->phase == PRIMARY_RUNNING && sender_begin(&p->sender, p->epoch, flags) < 0) {
         primary_lost(p, "memory", "no memory for the link");
         return;
@@ -220,6 +224,14 @@ void primary_code(struct primary *p)
     }
 }
 
+/** A flood takes longer to let out than a lease may last: look again every few frames. */
+static void release(struct primary *p)
+{
+    while (lease_held_valid(&p->lease, mono_now()) &&
+           output_release(&p->output, p->sealed, RELEASE_BATCH) == RELEASE_BATCH)
+        ;
+}
+
 void primary_sealed(struct primary *p, const struct msg_ack *m)
 {
     struct window_entry e;
@@ -238,10 +250,12 @@ void primary_sealed(struct primary *p, const struct msg_ack *m)
     p->seals++;
     primary_lease_renew(p, e.sent, m->lease_ms);
     (void)FAULT(primary_acked);
-    if (lease_held_valid(&p->lease, mono_now()))
-        (void)output_release(&p->output, p->sealed);
+    release(p);
     (void)FAULT(primary_released);
-    child_restore(&p->child, "epoch-in-place");
+    if (p->in_place && p->sealed >= p->in_place) {
+        p->in_place = 0;
+        child_restore(&p->child, "epoch-in-place");
+    }
     child_restore(&p->child, "behind");
     if (first) {
         child_restore(&p->child, "unprotected");

@@ -31,6 +31,9 @@ void primary_lost(struct primary *p, const char *cause, const char *text)
     }
     p->phase = PRIMARY_CONNECTING;
     primary_loop_reset(p);
+    /* Nothing sealed could be activated: the guest needs no backup to speak. */
+    if (!p->lease.in_force)
+        primary_released(p);
     child_restore(&p->child, "behind");
     child_degrade(&p->child, "unprotected", "%s: %s", cause, text);
     primary_status_send(p);
@@ -43,6 +46,10 @@ void primary_released(struct primary *p)
     struct err err;
 
     lease_held_end(&p->lease);
+    child_restore(&p->child, "lease-lost");
+    if (p->rec.state == VM_PROTECTING && primary_record(p, VM_WANTED) < 0)
+        child_degrade(&p->child, "state-dir",
+                      "the VM's record could not be made durable: a restart here stops the VM");
     if (output_give(&p->output, &err) < 0)
         child_degrade(&p->child, "network", "guest's network not restored: %s", err.text);
     else
@@ -59,10 +66,6 @@ static void on_welcome(struct primary *p, const struct msg_welcome *m)
     p->ever_welcomed = true;
     (void)FAULT(primary_welcomed);
     primary_released(p);
-    if (primary_record(p, VM_WANTED) < 0) {
-        primary_lost(p, "state-dir", "the VM's record could not be made durable");
-        return;
-    }
     child_reply_ok(&p->child, p->protect_id,
                    json_pack("{s:s, s:s}", "uuid", p->child.uuid_text, "name", p->child.name));
     p->protect_id = 0;
@@ -93,9 +96,10 @@ static void on_reject(struct primary *p, const struct msg_reject *m)
         struct err err;
         /* A backup that remembers a later generation while this host remembers none: go beyond it.
          */
-        if (m->code == WIRE_REJECT_GENERATION && m->generation > p->rec.generation && !p->had_rec) {
+        if (m->code == WIRE_REJECT_GENERATION && m->generation >= p->rec.generation &&
+            !p->had_rec && !p->beyond) {
             p->rec.generation = m->generation;
-            p->had_rec = true;
+            p->beyond = true;
             primary_close_link(p, false);
             primary_connect(p);
             return;
@@ -119,12 +123,11 @@ static void on_bye(struct primary *p, const struct msg_bye *m)
         link_commit(p->link);
     }
     primary_released(p);
-    if (primary_record(p, VM_WANTED) < 0)
-        child_degrade(&p->child, "state-dir", "the VM's record could not be made durable");
     if (p->goal != GOAL_PROTECT && p->goal != GOAL_FAILOVER) {
         primary_bye_acked(p);
         return;
     }
+    primary_failover_refused(p, m->text);
     snprintf(text, sizeof(text), "the backup left: %s", m->text);
     primary_lost(p, "backup-left", text);
 }
@@ -152,6 +155,8 @@ static void on_record(struct link *link, const struct session_event *ev, void *a
     struct primary *p = arg;
     (void)link;
 
+    if (p->phase == PRIMARY_ENDED)
+        return;
     primary_heard(p);
     switch (ev->type) {
     case WIRE_WELCOME:

@@ -9,7 +9,7 @@
 
 bool primary_is_protected(const struct primary *p)
 {
-    return p->phase == PRIMARY_RUNNING && p->sealed > 0 &&
+    return p->phase == PRIMARY_RUNNING && p->sealed > 0 && p->in_place == 0 &&
            lease_held_valid(&p->lease, mono_now()) && p->lease.in_force;
 }
 

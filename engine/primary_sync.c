@@ -15,8 +15,8 @@ static int everything(struct primary *p, struct err *err)
 {
     if (!p->logging && hv_log_start(p->vm, err) < 0)
         return -1;
-    p->logging = true;
-    if (hv_fetch_dirty(p->vm, &p->todo, err) < 0)
+    p->logging = hv_fetch_dirty(p->vm, &p->todo, err) == 0;
+    if (!p->logging)
         return -1;
     bitmap_set_all(&p->todo);
     return 0;

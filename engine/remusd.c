@@ -6,6 +6,7 @@
 #include <signal.h>
 #include <stdlib.h>
 #include <string.h>
+#include <strings.h>
 
 #include "engine/base/log.h"
 #include "engine/base/mono.h"
@@ -101,8 +102,36 @@ static void protect(struct remusd *d, struct ctl_conn *conn, json_t *request)
     json_decref(cmd);
 }
 
+static bool to_be_protected(const struct vmrecord *rec)
+{
+    return rec->state == VM_PROTECTING || rec->state == VM_WANTED;
+}
+
+static void resume(const struct uuid *uuid, const char *name, void *arg);
+
+struct wanted {
+    struct remusd *d;
+    const char *vm;
+};
+
+static void resume_named(const struct vmrecord *rec, void *arg)
+{
+    struct wanted *w = arg;
+    char text[UUID_TEXT_LEN + 1];
+    uuid_format(&rec->uuid, text);
+    bool match = strcmp(rec->name, w->vm) == 0 || strcasecmp(text, w->vm) == 0;
+    if (match && to_be_protected(rec) && !supervisor_find(w->d->sup, &rec->uuid))
+        resume(&rec->uuid, rec->name, w->d);
+}
+
 static void pass_on(struct remusd *d, struct ctl_conn *conn, json_t *request)
 {
+    struct wanted w = {d, json_string_value(json_object_get(request, "vm"))};
+    struct err err;
+
+    /* A VM whose child waits to be started again still obeys. */
+    if (w.vm && vmrecord_each(d->conf->state_dir, resume_named, &w, &err) < 0)
+        log_warnx("%s", err.text);
     struct vm_child *child = supervisor_lookup(d->sup, conn, request);
     if (!child)
         return;
@@ -141,11 +170,6 @@ static void resume(const struct uuid *uuid, const char *name, void *arg)
     json_t *cmd = json_pack("{s:s}", "cmd", "resume");
     (void)supervisor_command(child, cmd, -1, NULL);
     json_decref(cmd);
-}
-
-static bool to_be_protected(const struct vmrecord *rec)
-{
-    return rec->state == VM_PROTECTING || rec->state == VM_WANTED;
 }
 
 static void on_child_gone(struct vm_child *child, bool on_purpose, int wait_status, void *arg)

@@ -28,7 +28,7 @@ const struct conf_key remusd_conf_keys[] = {
      "most memory for copies of what the backup holds, per VM; 0: no delta coding"},
     {"held_mb", CONF_INT, FIELD(held_mb), "64", 1, 65536, NULL,
      "most memory for held frames per VM; beyond it frames are dropped"},
-    {"link_buffer_kb", CONF_INT, FIELD(link_buffer_kb), "4096", 64, 1048576, NULL,
+    {"link_buffer_kb", CONF_INT, FIELD(link_buffer_kb), "1024", 64, 1048576, NULL,
      "coded bytes queued for the link before coding waits"},
     {"beat_ms", CONF_INT, FIELD(beat_ms), "20", 1, 10000, NULL,
      "a heartbeat is sent when nothing else was for this long"},
@@ -36,7 +36,7 @@ const struct conf_key remusd_conf_keys[] = {
      "never suspect the backup earlier"},
     {"detector_ceiling_ms", CONF_INT, FIELD(detector_ceiling_ms), "3000", 10, 60000, NULL,
      "always suspect the backup later than this"},
-    {"stop_timeout_ms", CONF_INT, FIELD(stop_timeout_ms), "2000", 1, 60000, NULL,
+    {"stop_timeout_ms", CONF_INT, FIELD(stop_timeout_ms), "200", 1, 60000, NULL,
      "longest wait for the guest to stop; then the epoch is missed"},
     {"connect_timeout_ms", CONF_INT, FIELD(connect_timeout_ms), "3000", 1, 60000, NULL,
      "longest wait for a connection and for WELCOME"},
@@ -57,5 +57,8 @@ int remusd_conf_check(const struct remusd_conf *conf, struct err *err)
     if (conf->beat_ms * 3 > conf->detector_floor_ms)
         return err_set(err, "set beat_ms to at most a third of detector_floor_ms",
                        "beat_ms leaves no room for a lost beat within detector_floor_ms");
+    if (conf->stop_timeout_ms >= conf->detector_floor_ms)
+        return err_set(err, "set stop_timeout_ms below detector_floor_ms",
+                       "waiting for the guest to stop may outlast a lease");
     return 0;
 }

@@ -25,7 +25,7 @@ bool msg_handover_get(struct rcur *r, struct msg_handover *m)
 
 static bool handover_ack_valid(const struct msg_handover_ack *m)
 {
-    return m->epoch >= 1 && m->generation >= 1;
+    return m->epoch >= 1 && m->generation >= 1 && m->generation <= WIRE_GENERATION_MAX + 1;
 }
 
 bool msg_handover_ack_put(struct wcur *w, const struct msg_handover_ack *m)
@@ -46,7 +46,8 @@ bool msg_handover_ack_get(struct rcur *r, struct msg_handover_ack *m)
 
 static bool reject_valid(const struct msg_reject *m)
 {
-    return m->code >= WIRE_REJECT_VERSION && m->code <= WIRE_REJECT_DENIED;
+    return m->code >= WIRE_REJECT_VERSION && m->code <= WIRE_REJECT_DENIED &&
+           m->generation <= WIRE_GENERATION_MAX + 1;
 }
 
 bool msg_reject_put(struct wcur *w, const struct msg_reject *m)

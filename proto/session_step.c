@@ -22,8 +22,8 @@ static void note_sent(struct session *s, uint64_t sent_ns)
 
 bool session_step_hello(struct session *s, const struct msg_hello *m)
 {
-    if (s->generation == 0)
-        return BREACH(s, "HELLO with generation 0");
+    if (s->generation == 0 || s->generation > WIRE_GENERATION_MAX)
+        return BREACH(s, "HELLO with generation %" PRIu64, s->generation);
     s->features = m->features;
     s->pages_limit = m->pages;
     go(s, SESSION_GREETED);

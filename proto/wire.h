@@ -34,6 +34,7 @@
 #define WIRE_TEXT_MAX     255u
 #define WIRE_ADDRS_MAX    32u
 #define WIRE_PFN_MAX      (1ull << 36) /* 256 TiB of guest memory */
+#define WIRE_GENERATION_MAX (1ull << 62)      /* fits every integer a record is kept in, with room above */
 #define WIRE_LEASE_MAX_MS 60000u
 #define WIRE_EPOCH_MAX_MS 60000u
 #define WIRE_FRAME_MIN    (10u + 14) /* vnet header + Ethernet header */

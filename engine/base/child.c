@@ -5,11 +5,16 @@
 #include <stdarg.h>
 #include <stdio.h>
 #include <string.h>
+#include <sys/prctl.h>
+
+#include "engine/base/text.h"
 
 int child_init(struct child *c, const char *role, const char *uuid_text, chan_message_cb on_message,
                chan_closed_cb on_parent_gone, void *arg)
 {
     *c = (struct child){.role = role};
+    prctl(PR_SET_NAME,
+          program_invocation_short_name); /* not "exe", as the exec of itself is called */
     if (uuid_parse(uuid_text, &c->uuid) < 0)
         return -1;
     uuid_format(&c->uuid, c->uuid_text);
@@ -32,6 +37,7 @@ int child_init(struct child *c, const char *role, const char *uuid_text, chan_me
 void child_set_name(struct child *c, const char *name)
 {
     snprintf(c->name, sizeof(c->name), "%s", name);
+    text_clean(c->name);
     log_context(c->name);
 }
 
@@ -70,6 +76,7 @@ void child_event(struct child *c, enum log_level level, const char *name, const 
     va_start(ap, fmt);
     vsnprintf(text, sizeof(text), fmt, ap);
     va_end(ap);
+    text_clean(text);
     event_text(c, level, name, text);
 }
 
@@ -84,6 +91,14 @@ void child_reply_ok(struct child *c, json_int_t id, json_t *fields)
         json_object_update(m, fields);
     json_decref(fields);
     send_stolen(c, m, true);
+}
+
+void child_reply_last(struct child *c, json_int_t id)
+{
+    if (id != 0)
+        send_stolen(
+            c, json_pack("{s:s, s:I, s:b, s:b}", "type", "reply", "id", id, "ok", 1, "last", 1),
+            true);
 }
 
 void child_reply_err(struct child *c, json_int_t id, const char *code, const struct err *err)
@@ -117,6 +132,7 @@ void child_degrade(struct child *c, const char *cause, const char *fmt, ...)
     va_start(ap, fmt);
     vsnprintf(text, sizeof(text), fmt, ap);
     va_end(ap);
+    text_clean(text);
 
     struct child_degraded *d = find(c, cause);
     if (!d) {

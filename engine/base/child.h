@@ -49,6 +49,8 @@ void child_event(struct child *c, enum log_level level, const char *name, const 
 /** Answers command `id` (0: nobody waits). `fields` is stolen and may be NULL. */
 void child_reply_ok(struct child *c, json_int_t id, json_t *fields);
 void child_reply_err(struct child *c, json_int_t id, const char *code, const struct err *err);
+/** As child_reply_ok, for a child that ends now: given to the asker when the process is gone. */
+void child_reply_last(struct child *c, json_int_t id);
 
 /** Sends {"type": "status", "status": OBJECT}; stolen. Dropped when the parent does not read. */
 void child_status(struct child *c, json_t *status);

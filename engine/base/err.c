@@ -6,14 +6,7 @@
 #include <stdio.h>
 #include <string.h>
 
-/* "One line" is a promise to whoever prints it, and the text may quote a peer. */
-static void one_line(char *text)
-{
-    for (; *text; text++) {
-        if ((unsigned char)*text < 0x20 || *text == 0x7f)
-            *text = ' ';
-    }
-}
+#include "engine/base/text.h"
 
 /* Built aside first: callers may quote `e`'s own text in the new one. */
 static void fill(struct err *e, const char *hint, const char *reason, const char *fmt, va_list args)
@@ -29,8 +22,8 @@ static void fill(struct err *e, const char *hint, const char *reason, const char
         snprintf(made.text + len, sizeof(made.text) - len, ": %s", reason);
     }
     snprintf(made.hint, sizeof(made.hint), "%s", hint ? hint : "");
-    one_line(made.text);
-    one_line(made.hint);
+    text_clean(made.text);
+    text_clean(made.hint);
     *e = made;
 }
 

@@ -7,8 +7,9 @@
 #include <time.h>
 
 /**
- * A point on CLOCK_MONOTONIC. A struct, so that a point and a span (plain int64_t nanoseconds)
- * cannot be mixed up. Wall clock never drives a timer or a lease here.
+ * A point on CLOCK_BOOTTIME, which goes on while the host is suspended: a lease must not be
+ * valid again after a night in suspend. A struct, so that a point and a span (plain int64_t
+ * nanoseconds) cannot be mixed up. Wall clock never drives a timer or a lease here.
  */
 struct mono {
     int64_t ns;
@@ -21,7 +22,7 @@ struct mono {
 static inline struct mono mono_now(void)
 {
     struct timespec ts;
-    clock_gettime(CLOCK_MONOTONIC, &ts);
+    clock_gettime(CLOCK_BOOTTIME, &ts);
     return (struct mono){(int64_t)ts.tv_sec * NS_PER_S + ts.tv_nsec};
 }
 

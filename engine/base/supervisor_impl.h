@@ -16,6 +16,7 @@ struct asked {
     struct vm_child *child;
     json_int_t id;
     struct ctl_conn *conn;
+    json_t *last; /* the answer, kept until the child has ended: the VM is then free again */
 };
 
 TAILQ_HEAD(vm_children, vm_child);

@@ -74,6 +74,7 @@ int supervisor_command(struct vm_child *child, const json_t *command, int fd, st
 static void forget(struct supervisor *s, struct asked *asked)
 {
     TAILQ_REMOVE(&s->asked, asked, link);
+    json_decref(asked->last);
     free(asked);
 }
 
@@ -87,6 +88,11 @@ void supervisor_fail_asked(struct vm_child *child)
         next = TAILQ_NEXT(asked, link);
         if (asked->child != child)
             continue;
+        if (asked->last) {
+            ctl_reply(asked->conn, json_incref(asked->last));
+            forget(s, asked);
+            continue;
+        }
         err_set(&err, "see the daemon's log and remusctl events",
                 "VM child %d of %s ended before it answered", (int)child->pid,
                 child->name[0] ? child->name : child->uuid_text);
@@ -108,6 +114,11 @@ static void take_reply(struct vm_child *child, const json_t *message)
         json_t *reply = json_copy((json_t *)message);
         json_object_del(reply, "type");
         json_object_del(reply, "id");
+        if (json_object_del(reply, "last") == 0) {
+            json_decref(asked->last);
+            asked->last = reply;
+            return;
+        }
         ctl_reply(asked->conn, reply);
         forget(s, asked);
         return;

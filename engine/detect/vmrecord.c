@@ -2,8 +2,11 @@
 #include "engine/detect/vmrecord.h"
 
 #include <errno.h>
+#include <fcntl.h>
 #include <stdio.h>
 #include <string.h>
+#include <sys/file.h>
+#include <unistd.h>
 
 #include "engine/base/log.h"
 #include "engine/base/statefile.h"
@@ -52,6 +55,23 @@ static int decode(json_t *object, struct vmrecord *ret)
     return 0;
 }
 
+int vmrecord_lock(const char *dir, const struct uuid *uuid, struct err *err)
+{
+    char path[CONF_STR_MAX + UUID_TEXT_LEN + 8], text[UUID_TEXT_LEN + 1];
+
+    uuid_format(uuid, text);
+    snprintf(path, sizeof(path), "%s/%s.lock", dir, text);
+    int fd = open(path, O_RDWR | O_CREAT | O_CLOEXEC, 0600);
+    if (fd < 0)
+        return err_errno(err, "check state_dir", "%s", path);
+    if (flock(fd, LOCK_EX | LOCK_NB) == 0)
+        return fd;
+    close(fd);
+    errno = EBUSY;
+    return err_set(err, "it ends by itself, or end it by its pid",
+                   "an earlier process of this VM is still there");
+}
+
 int vmrecord_load(const char *dir, const struct uuid *uuid, struct vmrecord *ret, bool *ret_found,
                   struct err *err)
 {
@@ -79,6 +99,10 @@ int vmrecord_save(const char *dir, const struct vmrecord *rec, struct err *err)
 {
     char text[UUID_TEXT_LEN + 1];
     uuid_format(&rec->uuid, text);
+    if (rec->generation > INT64_MAX) { /* what JSON integers hold */
+        errno = ERANGE;
+        return err_errno(err, "", "generation of %s", text);
+    }
     json_t *object =
         json_pack("{s:s, s:s, s:I, s:s, s:s, s:I, s:i}", "uuid", text, "name", rec->name,
                   "generation", (json_int_t)rec->generation, "state", state_names[rec->state],

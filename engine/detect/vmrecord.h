@@ -37,6 +37,12 @@ struct vmrecord {
     int hold;
 };
 
+/**
+ * One process at a time may act for a VM in `dir`: a descriptor that holds the lock until it is
+ * closed (or the process ends), or -1 with errno=EBUSY and `err` when another process has it.
+ */
+int vmrecord_lock(const char *dir, const struct uuid *uuid, struct err *err) MUST_CHECK;
+
 /** *ret_found=0 and a zeroed record (with the UUID) when there is none. -1: unreadable or damaged.
  */
 int vmrecord_load(const char *dir, const struct uuid *uuid, struct vmrecord *ret, bool *ret_found,

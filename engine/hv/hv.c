@@ -7,12 +7,23 @@
 #include "engine/hv/hv_check.h"
 #include "engine/hv/hv_fault.h"
 
-static const struct hv_ops *const backends[] = {&hv_sim_ops, &hv_fault_ops};
+#ifdef REMUS_XEN
+/* Only programs that ask for it are linked with it; in all others it is NULL. */
+extern const struct hv_ops hv_xen_ops __attribute__((weak));
+#endif
+
+static const struct hv_ops *const backends[] = {
+    &hv_sim_ops,
+    &hv_fault_ops,
+#ifdef REMUS_XEN
+    &hv_xen_ops,
+#endif
+};
 
 const struct hv_ops *hv_backend(const char *name)
 {
     for (size_t i = 0; i < ARRAY_LEN(backends); i++) {
-        if (strcmp(backends[i]->name, name) == 0)
+        if (backends[i] && strcmp(backends[i]->name, name) == 0)
             return backends[i];
     }
     return NULL;
@@ -38,8 +49,8 @@ int hv_open(const char *backend, const char *conf, struct hv **ret, struct err *
 
     if (!ops) {
         errno = ENOENT;
-        return err_set(err, "this build has: sim", "there is no hypervisor backend \"%.40s\"",
-                       backend);
+        return err_set(err, hv_backend("xen") ? "this build has: sim, xen" : "this build has: sim",
+                       "there is no hypervisor backend \"%.40s\"", backend);
     }
     return ops->open(conf, ret, hv_err(err, &own));
 }
@@ -108,7 +119,11 @@ int hv_fetch_dirty(struct hv_vm *vm, struct bitmap *dirty, struct err *err)
 
     if (!vm->logging)
         return hv_breach(err, "fetch_dirty without log_start");
-    return vm->ops->fetch_dirty(vm, dirty, hv_err(err, &own));
+    if (vm->ops->fetch_dirty(vm, dirty, hv_err(err, &own)) == 0)
+        return 0;
+    if (errno == ESTALE) /* log_start is legal again, and needed */
+        vm->logging = false;
+    return -1;
 }
 
 int hv_copy(struct hv_vm *vm, const uint64_t *pfn, size_t n, void *dst, struct err *err)

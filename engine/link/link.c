@@ -1,6 +1,7 @@
 /* SPDX-License-Identifier: GPL-2.0-or-later */
 #include <errno.h>
 #include <fcntl.h>
+#include <limits.h>
 #include <netdb.h>
 #include <netinet/in.h>
 #include <netinet/tcp.h>
@@ -85,6 +86,8 @@ static void part(struct link *link)
 {
     uint8_t rest[4096];
 
+    int all = INT_MAX; /* the kernel takes what it has room for: nobody is there to come back */
+    (void)setsockopt(link->fd, IPPROTO_TCP, TCP_NOTSENT_LOWAT, &all, sizeof(all));
     (void)link_write_some(link);
     shutdown(link->fd, SHUT_WR);
     for (int i = 0; i < 256 && read(link->fd, rest, sizeof(rest)) > 0; i++)

@@ -41,6 +41,8 @@ int link_write_some(struct link *link)
         link->sent += (uint64_t)n;
         link_pace_sent(&link->pace, mono_now(), (size_t)n, evbuffer_get_length(link->out));
     }
+    if (link_full(link)) /* also by a budget that shrank */
+        link->was_full = true;
     bound_unsent(link);
     return 0;
 }

@@ -114,6 +114,10 @@ class Pair:
         wait_for("the stale copy is destroyed", lambda: not self.vm.alive(), timeout)
         wait_for("remusd lets go of it", lambda: self.a.status(self.vm.uuid) is None, timeout)
 
+    def wait_runs(self, host="A"):
+        """Not at one look: a protected VM is stopped for a moment in every epoch."""
+        wait_for(f"the VM runs at {host}", lambda: (self.info(host) or {}).get("running"))
+
     # ---- verdicts ----
 
     def check_image(self, host="B"):
@@ -159,11 +163,6 @@ def rss_kib(pid):
     return 0
 
 
-def stopped(pid):
-    with open(f"/proc/{pid}/stat", encoding="utf-8") as f:
-        return f.read().rsplit(")", 1)[1].split()[0] == "T"
-
-
 class Station:
     """A host on the switch, in Python: whole frames with their vnet header."""
 
@@ -186,15 +185,6 @@ class Station:
             return self.sock.recv(1 << 17)
         except TimeoutError:
             return None
-
-    def collect(self, seconds, wanted=lambda frame: True):
-        """Frames that come within `seconds`."""
-        end, frames = time.monotonic() + seconds, []
-        while (left := end - time.monotonic()) > 0:
-            frame = self.receive(left)
-            if frame and wanted(frame):
-                frames.append(frame)
-        return frames
 
     def close(self):
         self.sock.close()

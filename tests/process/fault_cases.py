@@ -62,19 +62,19 @@ def backup_child_killed(run):
 
 def planned_failover(run):
     protected(run)
-    run.a.call("failover", vm=run.vm.uuid)
+    run.order(run.a, cmd="failover")
     run.wait_hit()
 
 
 def forced_failover(run):
     protected(run)
-    run.b.call("failover", vm=run.vm.uuid, force=True)
+    run.order(run.b, cmd="failover", force=True)
     run.wait_hit()
 
 
 def unprotect(run):
     protected(run)
-    run.a.call("unprotect", vm=run.vm.uuid)
+    run.order(run.a, cmd="unprotect")
     run.wait_hit()
 
 
@@ -120,11 +120,11 @@ def meanwhile(who):
 
 PRIMARY_LOOP = {
     "primary_before_stop": 15, "primary_stopped": 15, "primary_dirty_fetched": 15, "primary_pages_copied": 15,
-    "primary_state_saved": 15, "primary_before_resume": 15, "primary_resumed": 15, "primary_encode_slice": 60,
-    "primary_epoch_end": 15, "primary_acked": 15, "primary_released": 15, "primary_link_write": 60,
+    "primary_state_saved": 15, "primary_before_resume": 15, "primary_resumed": 15, "primary_encode_slice": 120,
+    "primary_epoch_end": 15, "primary_acked": 15, "primary_released": 15, "primary_link_write": 120,
 }
 BACKUP_LOOP = {
-    "backup_pages": 60, "backup_epoch_end": 15, "backup_verified": 15, "backup_sealed": 15, "backup_acked": 15,
+    "backup_pages": 120, "backup_epoch_end": 15, "backup_verified": 15, "backup_sealed": 15, "backup_acked": 15,
     "backup_released": 15, "backup_apply_page": 200, "backup_applied": 15,
 }
 A_CHILD_DIED = {"A": "event child-died", "B": "event (link-lost|session)"}
@@ -173,13 +173,13 @@ SPECIAL = {
     "primary_hello": [Case("A", "kill", 1, first_session, "again", {"A": "event child-died"}, then_die=True)],
     "primary_welcomed": [
         Case("A", "kill", 1, first_session, "again", A_CHILD_DIED),
-        Case("A", "kill", 2, primary_child_killed, "again", A_CHILD_DIED, session=2)],
+        Case("A", "kill", 2, backup_child_killed, "again", A_CHILD_DIED, session=2)],
     "primary_copy_slice": [
         Case("A", "kill", 5, first_session, "again", A_CHILD_DIED),
         Case("A", "kill-pid={vm}", 5, first_session, "gone", {"A": "event vm-crashed"}),
         Case("A", "kill-pid={b}", 5, first_session, "again", BACKUPD_DIED)],
     "primary_stage_alloc": [
-        Case("A", "fail", 1, refused_then_repeated, "again", {"A": "lower staging_mb"}, session=0),
+        Case("A", "fail", 1, refused_then_repeated, "again", {"A": "event refused: .*Cannot allocate memory"}, session=0),
         Case("A", "kill", 1, refused_then_repeated, "again", {"A": "event child-died"}, session=0),
         Case("A", "fail", 2, steady, "undisturbed", {"A": "event staging-memory"}, vm_opts={"dirty_rate": 60000})],
     "primary_link_write": [
@@ -189,7 +189,7 @@ SPECIAL = {
     "primary_handover": [
         Case("A", "kill", 1, planned_failover, "again", A_CHILD_DIED, then_die=True),
         Case("A", "kill-pid={vm}", 1, planned_failover, "taken over", TAKEN_OVER, hold="primary"),
-        Case("A", "kill-pid={b}", 1, planned_failover, "again", BACKUPD_DIED)],
+        Case("A", "kill-pid={b}", 1, planned_failover, "taken over", {"A": "event handed-over", "B": "backupd is gone"})],
     "primary_fenced": [
         Case("A", "kill", 1, cut_until_taken_over, "taken over", FENCED),
         Case("A", "kill", 1, planned_failover, "taken over", TAKEN_OVER)],

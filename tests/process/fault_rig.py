@@ -3,6 +3,7 @@
 import os
 import re
 import signal
+import threading
 
 from proxy import Proxy
 from rig import Rig, RigError, wait_for
@@ -69,7 +70,8 @@ class Run:
 
     def start(self):
         """The armed side last, so that its action can name every other process."""
-        self.vm = self.rig.vm(**self.case.vm_opts)
+        # The pattern is gone through several times before the first epoch.
+        self.vm = self.rig.vm(**{"pattern_mb": 1, "pattern_rate": 10000, **self.case.vm_opts})
         detector = HASTY if self.case.outcome in ("taken over", *SILENT) else PATIENT
         for host in sorted("AB", key=lambda h: h == self.case.at):
             env = self.environment() if host == self.case.at else None
@@ -94,6 +96,15 @@ class Run:
     def protect(self):
         reply = self.ask_protect()
         assert reply and reply["ok"], f"protect: {reply}"
+
+    def order(self, daemon, **command):
+        """A command whose answer may have to wait for what the test does next."""
+        def ask():
+            try:
+                daemon.call(vm=self.vm.uuid, **command)
+            except (RigError, OSError):  # the daemon died
+                pass
+        threading.Thread(target=ask, daemon=True).start()
 
     def revive(self):
         """What an init system does for daemons that died, however late that is seen; a host without power

@@ -11,9 +11,9 @@ import time
 
 READ = 65536
 # What may wait in the proxy per direction: little, so that a slow link is felt at its start.
-QUEUE_MAX = 128 * 1024
+QUEUE_MAX = 32 * 1024
 # Kernel buffers would otherwise swallow megabytes before anybody notices that a link is slow.
-SOCKET_BUFFER = 64 * 1024
+SOCKET_BUFFER = 16 * 1024
 TICK_S = 0.02
 
 

@@ -35,7 +35,7 @@ def one_offence(pair, offend):
 
 def finish(pair, client):
     check_client(client)
-    wait_for("the VM runs at A", lambda: pair.info("A")["running"])
+    pair.wait_runs()
     pair.rig.power_cut(pair.a, pair.vm)
     pair.wait_state(pair.b, "active")
     pair.check_image("B")
@@ -138,8 +138,9 @@ def undisturbed(pair, strangers):
 
 def test_strangers_with_garbage():
     def strangers():
-        for data in (b"", b"\0", RNG.randbytes(56), RNG.randbytes(100000), b"\xff" * 4096, header(HELLO, 0xFFFFFFFF) * 4,
-                     header(PAGES, 100) + bytes(100), header(HELLO, 47, magic=0) + bytes(47)):
+        for data in (b"", b"\0", RNG.randbytes(56), RNG.randbytes(100000), b"\xff" * 4096,
+                     header(HELLO, 0xFFFFFFFF) * 4, header(PAGES, 100) + bytes(100),
+                     header(HELLO, 47, magic=0) + bytes(47)):
             throw(pair, data)
 
     with Pair(hold="backup") as pair:

@@ -159,6 +159,7 @@ def test_slow_link():
         status = pair.at_a()
         assert status["missed_deadlines"] > start["missed_deadlines"], status
         assert status["epochs_sealed"] > start["epochs_sealed"], status
+        assert not pair.said(pair.a, "lease-lost"), "the guest was stopped: %s" % pair.a.events()
         for old, new in zip(early, late):
             assert new < old + 32 * 1024, f"memory grows: {early} KiB, then {late} KiB"
         pair.proxy.heal()

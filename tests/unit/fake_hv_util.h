@@ -76,6 +76,7 @@ static inline int fake_resume(struct hv_vm *vm, struct err *err)
     if (fake_due(&fake_vm(vm)->fail, "resume", err))
         return -1;
     fake_vm(vm)->running = true;
+    errno = 0; /* what went well may leave anything there */
     return 0;
 }
 

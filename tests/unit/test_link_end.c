@@ -193,6 +193,32 @@ static void last_word_arrives_although_input_was_left_unread(void **state)
     }
 }
 
+/* Input that nobody reads any more must not make the kernel throw away what it has yet to send. */
+static void last_word_arrives_behind_what_the_kernel_still_holds(void **state)
+{
+    (void)state;
+    static const uint8_t frame[WIRE_FRAME_MAX];
+    struct joint j;
+    struct frames_writer fw;
+    int small = 32768, large = 1 << 20;
+
+    open_session(&j, true);
+    assert_int_equal(setsockopt(j.a.fd, SOL_SOCKET, SO_RCVBUF, &small, sizeof(small)), 0);
+    assert_int_equal(setsockopt(j.b.fd, SOL_SOCKET, SO_SNDBUF, &large, sizeof(large)), 0);
+    put_epoch(&j.a, 3, 100);
+    link_flush(j.a.link); /* and `b` does not read it */
+    struct wcur *w = link_room(j.b.link, session_record_max());
+    assert_true(session_frames_begin(link_session(j.b.link), &fw, w, WIRE_FRAMES_IN));
+    for (unsigned i = 0; i < 5; i++)
+        assert_true(session_frames_add(&fw, frame, 50000));
+    assert_true(session_frames_end(&fw, w) > 0);
+    link_commit(j.b.link);
+    put_reject(&j.b);
+    end_free(&j.b, true);
+    joint_until(&j, &j.a.records[WIRE_REJECT], 1);
+    joint_close(&j);
+}
+
 /* The peer is gone for writing, but why stands in the socket: it is read before the end is told. */
 static void last_word_is_read_before_a_write_fails(void **state)
 {
@@ -301,6 +327,7 @@ int main(void)
         cmocka_unit_test(write_error_is_told_by_the_loop),
         cmocka_unit_test(offence_is_answered_with_reject),
         cmocka_unit_test(last_word_arrives_although_input_was_left_unread),
+        cmocka_unit_test(last_word_arrives_behind_what_the_kernel_still_holds),
         cmocka_unit_test(last_word_is_read_before_a_write_fails),
         cmocka_unit_test(queued_records_leave_with_a_flush_only),
         cmocka_unit_test(link_may_be_freed_in_every_callback),

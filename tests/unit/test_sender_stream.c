@@ -63,7 +63,6 @@ static void new_session_after_a_loss_starts_from_nothing(void **state)
         epochs_turn(&w.e);
         memset(w.e.replica.mem, 0, (size_t)WORLD_PAGES * WIRE_PAGE_SIZE); /* another replica */
         epochs_connect(&w.e);
-        w.addrs.count = 0;
     }
     world_close(&w);
 }

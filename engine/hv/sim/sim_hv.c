@@ -39,17 +39,21 @@ static void sim_close(struct hv *hv)
     free(sim);
 }
 
-/* A VM answers behind socket `file` and is no replica. Nothing is reported: many may be stale. */
-static bool probe(const struct sim_hv *sim, const char *file, struct sim_info *ret)
+/*
+ * 1: a VM answers behind socket `file` and is no replica. 0: none, or nobody listens there (many
+ * sockets may be stale). -1 with errno: somebody is there but did not answer in `timeout_ms`.
+ */
+static int probe(const struct sim_hv *sim, const char *file, int timeout_ms, struct sim_info *ret)
 {
     struct sim_conn *c = malloc(sizeof(*c));
     struct err quiet;
-    bool found = false;
+    int found = 0;
 
     if (!c)
-        return false;
+        return -1;
     if (sim_conn_open(c, sim->dir_fd, file) == 0) {
-        found = sim_conn_info(c, SIM_FIND_MS, ret, &quiet) == 0 && !ret->replica;
+        int r = sim_conn_info(c, timeout_ms, ret, &quiet);
+        found = r == 0 ? !ret->replica : errno == ETIMEDOUT ? -1 : 0;
         sim_conn_close(c);
     }
     free(c);
@@ -79,7 +83,7 @@ static int find_name(const struct sim_hv *sim, const char *name, struct sim_info
         struct sim_info info;
         if (!has_suffix(entry->d_name, SIM_SUFFIX) || has_suffix(entry->d_name, SIM_REPLICA_SUFFIX))
             continue;
-        if (probe(sim, entry->d_name, &info) && strcmp(info.name, name) == 0) {
+        if (probe(sim, entry->d_name, SIM_FIND_MS, &info) == 1 && strcmp(info.name, name) == 0) {
             *ret = info;
             found++;
         }
@@ -98,12 +102,12 @@ static int sim_find(struct hv *hv, const char *which, struct hv_info *ret, struc
 
     if (uuid_parse(which, &uuid) == 0) {
         sim_socket_name(file, sizeof(file), &uuid, SIM_SUFFIX);
-        found = probe(sim, file, &info);
+        found = probe(sim, file, SIM_ASK_MS, &info);
     } else {
         found = find_name(sim, which, &info);
     }
     if (found < 0)
-        return err_errno(err, "", "cannot list the VMs");
+        return err_errno(err, "is it frozen?", "VM \"%.80s\" cannot be asked", which);
     if (found != 1) {
         errno = found ? EEXIST : ENOENT;
         return err_set(err, found ? "name it by its UUID" : "remus-simvm starts one",

@@ -8,6 +8,8 @@
 /** Inside of the sim backend only. */
 
 #define SIM_FILE_MAX   64
+/* One VM named by its UUID: it is there or it is not, and "slow" is neither. */
+#define SIM_ASK_MS     2000
 #define SIM_FIND_MS    100   /* a VM that does not answer is passed over by a scan */
 #define SIM_REPLY_MS   5000  /* for all but stopping, which has its own time */
 #define SIM_START_MS   10000 /* a new process reports */

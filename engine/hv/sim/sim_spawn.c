@@ -87,7 +87,7 @@ int sim_spawn_replica(const struct sim_hv *hv, char *const *options, struct err 
     if (n < 0)
         return err_errno(err, "", "directory of the VMs' sockets");
     snprintf(dir, sizeof(dir), "--dir=%.*s", (int)n, real);
-    for (size_t i = 0; options[i] && i < OPTION_MAX; i++)
+    for (size_t i = 0; i < OPTION_MAX && options[i]; i++)
         argv[4 + i] = options[i];
     find_program(path);
     if (socketpair(AF_UNIX, SOCK_SEQPACKET | SOCK_CLOEXEC | SOCK_NONBLOCK, 0, pair))

@@ -189,7 +189,7 @@ static bool relay(struct session *s)
                              {.fd = s->out, .events = POLLIN},
                              {.fd = s->err, .events = POLLIN},
                              {.fd = pending ? s->in : -1, .events = POLLOUT},
-                             {.fd = s->sock, .events = pending ? 0 : POLLIN}};
+                             {.fd = s->sock, .events = pending ? POLLRDHUP : POLLIN}};
 
         if (poll(p, 5, -1) < 0 && errno != EINTR)
             return false;

@@ -132,6 +132,7 @@ static void run(struct pattern *p, int listener, uint64_t rate)
 int main(int argc, char **argv)
 {
     struct pattern p = {.first_bad = -1, .random = 1};
+    int listener = open_port(); /* whoever asks before all is filled waits */
 
     if (argc != 3)
         return 2;
@@ -144,5 +145,5 @@ int main(int argc, char **argv)
     signal(SIGPIPE, SIG_IGN);
     for (uint64_t page = 0; page < p.pages; page++)
         fill(&p, page);
-    run(&p, open_port(), strtoull(argv[2], NULL, 10));
+    run(&p, listener, strtoull(argv[2], NULL, 10));
 }

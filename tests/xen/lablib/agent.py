@@ -13,6 +13,7 @@ from lablib.layout import AGENT_PORT, LabError, host_ip
 HEAD = struct.Struct(">cI")
 CHUNK = 32768
 CONNECT_LIMIT_S = 10
+POLL_S = 0.5
 
 
 class TimedOut(LabError):
@@ -27,18 +28,27 @@ class Channel:
         self.deadline = time.monotonic() + limit_s
         self.limit_s = limit_s
         self.received = b""
+        self.unsent = b""
 
     def connect(self):
         self.sock.settimeout(min(CONNECT_LIMIT_S, self.limit_s))
         try:
             self.sock.connect((host_ip(self.host, "mgmt"), AGENT_PORT))
             self.sock.setsockopt(socket.IPPROTO_TCP, socket.TCP_NODELAY, 1)
+            # A close is a reset: input that a command never reads must not hide it from the agent.
+            self.sock.setsockopt(socket.SOL_SOCKET, socket.SO_LINGER, struct.pack("ii", 1, 0))
+            self.sock.setblocking(False)
         except OSError as error:
             raise LabError(f"host {self.host} does not answer: {error}") from None
 
     def send(self, kind, data):
+        self.unsent += HEAD.pack(kind, len(data)) + data
+
+    def flush(self):
         try:
-            self.sock.sendall(HEAD.pack(kind, len(data)) + data)
+            self.unsent = self.unsent[self.sock.send(self.unsent):]
+        except BlockingIOError:
+            pass
         except OSError as error:
             raise LabError(f"host {self.host}: {error}") from None
 
@@ -65,12 +75,15 @@ class Channel:
         if stdin is None:
             self.send(b"i", b"")
         while True:
-            sources = [self.sock] + ([stdin] if stdin is not None else [])
-            ready = select.select(sources, [], [], 0.5)[0]
+            sources = [self.sock] + ([stdin] if stdin is not None and not self.unsent else [])
+            sinks = [self.sock] if self.unsent else []
+            readable, writable, _ = select.select(sources, sinks, [], POLL_S)
             self.check()
-            if stdin in ready:
+            if writable:
+                self.flush()
+            if stdin in readable:
                 stdin = self.pass_input(stdin)
-            if self.sock in ready:
+            if self.sock in readable:
                 self.receive()
             for kind, data in self.frames():
                 if kind == b"x":
@@ -85,6 +98,8 @@ class Channel:
     def receive(self):
         try:
             data = self.sock.recv(CHUNK * 2)
+        except BlockingIOError:
+            return
         except OSError as error:
             raise LabError(f"host {self.host}: {error}") from None
         if not data:

@@ -7,17 +7,19 @@ import json
 import os
 import shutil
 import subprocess
+import time
 from contextlib import contextmanager
 from pathlib import Path
 
-from lablib import packages
+from lablib import bzimage, packages
 from lablib.archive import Archive
 from lablib.layout import SOURCES, LabError, cache_dir, digest, digest_files
 
 XEN_BIN = "usr/lib/xen-4.17/bin"
 XEN_TOOLS = ("xl", "xenstored", "xenconsoled", "xenconsole", "libxl-save-helper", "xen-init-dom0",
              "xentop", "xenctx", "xen-hvmctx", "xen-mfndump")
-PROGRAMS = ("bin/bash", "bin/ip", "sbin/tc", "sbin/bridge", "usr/bin/xenstore")
+PROGRAMS = ("bin/bash", "bin/ip", "sbin/tc", "sbin/bridge", "sbin/ethtool", "usr/bin/socat",
+            "usr/bin/xenstore")
 DOM0_MODULES = ("xenfs", "xen-privcmd", "xen-evtchn", "xen-gntdev", "xen-gntalloc", "xen-netback",
                 "xen-blkback", "tun", "bridge", "stp", "llc", "veth", "virtio_pci", "virtio_net",
                 "net_failover", "failover", "8021q", "ifb", "sch_plug", "sch_ingress",
@@ -25,7 +27,8 @@ DOM0_MODULES = ("xenfs", "xen-privcmd", "xen-evtchn", "xen-gntdev", "xen-gntallo
 GUEST_MODULES = ("xen-netfront", "xen-blkfront", "8021q")
 LIBGCC = "lib/x86_64-linux-gnu/libgcc_s.so.1"   # pthread_cancel loads it, ldd does not name it
 COMPILE_LIMIT_S = 120
-RECIPE = ("layout.py", "packages.py", "archive.py", "images.py")
+UNUSED_DAYS = 14
+RECIPE = ("layout.py", "packages.py", "archive.py", "bzimage.py", "images.py")
 
 
 @contextmanager
@@ -48,6 +51,10 @@ class Build:
         self.path, self.root = path, root
         self.xen, self.kernel, self.dom0 = path / "xen.bin", path / "vmlinuz", path / "dom0.cpio.gz"
 
+    @classmethod
+    def from_paths(cls, path, root):
+        return cls(Path(path), packages.Root(Path(root)))
+
     def dom0_libraries(self):
         return set(json.loads((self.path / "libraries.json").read_text()))
 
@@ -66,7 +73,15 @@ def ensure(say=lambda text: None):
             make(Build(draft, root))
             draft.rename(build.path)
         os.utime(build.path)
+        forget_unused()
         return build
+
+
+def forget_unused():
+    """Builds of other recipes, with their snapshots, that nobody has started for long."""
+    for path in cache_dir().glob("build-*"):
+        if time.time() - path.stat().st_mtime > UNUSED_DAYS * 86400:
+            shutil.rmtree(path, ignore_errors=True)
 
 
 def make(build):
@@ -158,7 +173,7 @@ def dom0_archive(build, guest):
     add_programs(build, archive)
     sources(build, archive, "dom0")
     modules(build, archive, DOM0_MODULES)
-    archive.file("boot/guest-vmlinuz", build.kernel)
+    archive.file("boot/guest-vmlinux", bzimage.extract(build.kernel.read_bytes()))
     archive.file("boot/guest.cpio.gz", guest)
     return archive
 

@@ -34,26 +34,31 @@ def tap_name(host, nic):
     return f"{nic}{host}"
 
 
+def chosen_dir(variable, default):
+    """Commas and colons separate words in option lists that these paths go into."""
+    chosen = os.environ.get(variable)
+    path = Path(chosen).resolve() if chosen else Path(default)
+    if set(str(path)) & set(",:\n"):
+        raise LabError(f"{variable} must not hold a comma, a colon or a line end: {path}")
+    return path
+
+
 def cache_dir():
-    chosen = os.environ.get("REMUS_LAB_CACHE")
-    return Path(chosen).resolve() if chosen else Path.home() / ".cache" / "remus-lab"
+    return chosen_dir("REMUS_LAB_CACHE", Path.home() / ".cache" / "remus-lab")
 
 
 def run_dir():
     """Sockets, logs and process ids of one running laboratory."""
-    chosen = os.environ.get("REMUS_LAB_DIR")
-    path = Path(chosen).resolve() if chosen else Path(f"/tmp/remus-lab.{os.getuid()}")
+    path = chosen_dir("REMUS_LAB_DIR", f"/tmp/remus-lab.{os.getuid()}")
     if len(str(path)) > MAX_SOCKET_PATH:
         raise LabError(f"REMUS_LAB_DIR is too long for socket paths: {path}")
     return path
 
 
-def make_run_dir():
-    path = run_dir()
+def make_run_dir(path):
     path.mkdir(mode=0o700, parents=True, exist_ok=True)
     if path.is_symlink() or path.stat().st_uid != os.getuid():
         raise LabError(f"{path} belongs to someone else; set REMUS_LAB_DIR")
-    return path
 
 
 def digest(texts):

@@ -2,6 +2,8 @@
 """One emulated Xen host: its emulator, monitor, console and snapshots."""
 
 import os
+import random
+import re
 import shlex
 import signal
 import subprocess
@@ -14,8 +16,9 @@ from lablib.qmp import Monitor
 CPU = "max,+svm,+npt,-smap,-smep,-la57,-pks,-pku,-rdtscp"
 XEN_OPTIONS = ("loglvl=warning guest_loglvl=none com1=115200,8n1 console=com1 sched=credit "
                "spec-ctrl=eager-fpu dom0_mem={dom0}M,max:{dom0}M")
-DOM0_MB = 768
-MONITOR_LIMIT_S, SAVE_LIMIT_S, LOAD_LIMIT_S = 30, 180, 180
+IN_XEN = re.compile(r"\bRIP=ffff82[d-f]", re.IGNORECASE)
+MONITOR_LIMIT_S, STOP_LIMIT_S, SAVE_LIMIT_S, LOAD_LIMIT_S = 30, 30, 180, 180
+STOP_RETRY_S, FROZEN_LIMIT_S = 0.02, 3
 
 
 class Mode:
@@ -40,7 +43,7 @@ class Machine:
     def alive(self):
         handle = procs.find(self.pidfile)
         if handle:
-            handle.__exit__()
+            handle.close()
         return handle is not None
 
     def arguments(self):
@@ -48,7 +51,7 @@ class Machine:
         count = ["-icount", "shift=1,sleep=off"] if self.mode.icount else []
         argv = ["-accel", "tcg", *count, "-cpu", CPU, "-smp", "1", "-m", str(self.mode.memory_mb),
                 "-nodefaults", "-display", "none", "-no-reboot",
-                "-append", XEN_OPTIONS.format(dom0=DOM0_MB)]
+                "-append", XEN_OPTIONS.format(dom0=self.mode.memory_mb // 2)]
         for number, nic in enumerate(NICS):
             argv += ["-netdev", f"tap,id=n{number},ifname={tap_name(self.name, nic)},script=no,downscript=no",
                      "-device", f"virtio-net-pci,netdev=n{number},mac={mac(self.name, nic)},romfile="]
@@ -57,7 +60,7 @@ class Machine:
     def files(self):
         console = f"socket,id=console,path={self.path('console')},server=on,wait=off,logfile={self.log}"
         share = self.build.root.path / "usr/share"
-        return ["-L", share / "qemu", "-L", share / "seabios", "-pidfile", self.pidfile,
+        return ["-L", share / "qemu", "-L", share / "seabios", "-name", self.pidfile,
                 "-qmp", f"unix:{self.path('qmp')},server=on,wait=off",
                 "-chardev", console, "-serial", "chardev:console", "-kernel", self.build.xen,
                 "-initrd", f"{self.build.kernel} console=hvc0 quiet rdinit=/init host={self.name},"
@@ -81,23 +84,50 @@ class Machine:
         deadline = time.monotonic() + MONITOR_LIMIT_S
         while True:
             try:
-                return self.monitor().__exit__()
+                return self.monitor().close()
             except LabError:
                 if process.poll() is not None or time.monotonic() > deadline:
-                    said = self.path("emulator").read_text(errors="replace").strip()
-                    raise LabError(f"host {self.name}: the emulator did not start: {said}") from None
+                    raise LabError(f"host {self.name}: the emulator did not start: {self.said()}") from None
             time.sleep(0.05)
 
-    def monitor(self):
-        return Monitor(self.path("qmp"))
+    def monitor(self, **options):
+        return Monitor(self.path("qmp"), **options)
+
+    def condition(self):
+        """For people: QEMU's word for it, or "frozen"."""
+        try:
+            with self.monitor(limit_s=FROZEN_LIMIT_S) as monitor:
+                return monitor.status()
+        except LabError:
+            return "frozen"
+
+    def said(self):
+        """What the emulator had to say, for an error message."""
+        return self.path("emulator").read_text(errors="replace").strip()
 
     def finish_load(self):
-        with self.monitor() as monitor:
-            monitor.wait(monitor.status, ("paused", "prelaunch", "running"), LOAD_LIMIT_S)
+        try:
+            with self.monitor() as monitor:
+                monitor.wait(monitor.status, ("paused", "running"), LOAD_LIMIT_S)
+        except LabError as error:
+            raise LabError(f"host {self.name}: the snapshot does not load: {self.said() or error}") from None
 
     def stop(self):
+        """At an instant that can be saved: QEMU 7.2 does not load a CPU that was inside a guest.
+
+        Xen itself runs at addresses that no guest of ours uses.
+        """
+        deadline = time.monotonic() + STOP_LIMIT_S
         with self.monitor() as monitor:
-            monitor.call("stop")
+            while True:
+                monitor.call("stop")
+                registers = monitor.call("human-monitor-command", **{"command-line": "info registers"})
+                if IN_XEN.search(registers):
+                    return
+                monitor.call("cont")
+                if time.monotonic() > deadline:
+                    raise LabError(f"host {self.name}: its guest is too busy for a snapshot")
+                time.sleep(random.uniform(0, STOP_RETRY_S))
 
     def go_on(self):
         with self.monitor() as monitor:

@@ -8,7 +8,6 @@ import ctypes
 import os
 import subprocess
 import sys
-import time
 from contextlib import contextmanager
 
 from lablib import procs
@@ -16,7 +15,7 @@ from lablib.layout import (BRIDGES, CLIENT_IP, CLIENT_IP6, HOSTS, NICS, SOURCES,
                            tap_name)
 
 CLONE_NEWNET, CLONE_NEWUSER = 0x40000000, 0x10000000
-COMMAND_LIMIT_S, KEEPER_LIMIT_S = 20, 10
+COMMAND_LIMIT_S = 20
 
 
 def setns(path, kind):
@@ -84,11 +83,6 @@ class Namespace:
             if root:
                 setns(f"/proc/self/fd/{before}", CLONE_NEWNET)
             os.close(before)
-
-    def inside(self):
-        """True in a process that cannot leave any more."""
-        pid = self.pid()
-        return pid is not None and os.stat("/proc/thread-self/ns/net") == os.stat(f"/proc/{pid}/ns/net")
 
 
 def make_links():

@@ -13,11 +13,12 @@ from pathlib import Path
 from lablib.layout import LabError, cache_dir, digest
 
 PACKAGES = ("qemu-system-x86", "xen-hypervisor-4.17-amd64", "xen-utils-4.17", "xen-utils-common",
-            "xenstore-utils", "busybox-static", "bash", "kmod", "iproute2", "linux-image-amd64")
+            "xenstore-utils", "busybox-static", "bash", "kmod", "iproute2", "ethtool", "socat",
+            "linux-image-amd64")
 RELEASE = "bookworm"
 MIRROR = "http://deb.debian.org"
 KEYRING = "/usr/share/keyrings/debian-archive-keyring.gpg"
-FETCH_LIMIT_S, UNPACK_LIMIT_S, TOOL_LIMIT_S = 1200, 300, 120
+UPDATE_LIMIT_S, FETCH_LIMIT_S, UNPACK_LIMIT_S, TOOL_LIMIT_S = 180, 900, 300, 120
 UNUSED = ("usr/share/doc", "usr/share/locale", "usr/share/man", "usr/share/iso-codes")
 LIB_DIRS = ("lib/x86_64-linux-gnu", "usr/lib/x86_64-linux-gnu",
             "usr/lib/x86_64-linux-gnu/pulseaudio")
@@ -43,31 +44,32 @@ def foreign_sources(place):
     return ["-o", f"Dir::Etc::sourcelist={place}/sources.list", "-o", "Dir::Etc::sourceparts=/dev/null"]
 
 
-def apt(place, *arguments):
+def apt(place, limit_s, *arguments):
     for sub in ("lists/partial", "apt/archives/partial"):
         (place / sub).mkdir(parents=True, exist_ok=True)
     (place / "status").touch()
     options = {"Dir::State::status": place / "status", "Dir::State::lists": place / "lists",
                "Dir::Cache": place / "apt", "APT::Sandbox::User": "", "APT::Architecture": "amd64",
                "APT::Install-Recommends": "0", "APT::Get::List-Cleanup": "0",
-               "Acquire::Retries": "3", "Acquire::http::Timeout": "30"}
+               "Acquire::Retries": "1", "Acquire::http::Timeout": "15"}
     argv = ["apt-get", *(o for key, value in options.items() for o in ("-o", f"{key}={value}"))]
     argv += [] if is_bookworm() else foreign_sources(place)
     try:
         return subprocess.run([*argv, *arguments], capture_output=True, text=True,
-                              stdin=subprocess.DEVNULL, timeout=FETCH_LIMIT_S)
+                              stdin=subprocess.DEVNULL, timeout=limit_s)
     except FileNotFoundError:
         raise LabError("apt-get is not here; the laboratory is made of Debian packages") from None
     except subprocess.TimeoutExpired:
-        raise LabError(f"apt-get took more than {FETCH_LIMIT_S} s") from None
+        raise LabError(f"apt-get took more than {limit_s} s; no network?") from None
 
 
 def fetch(place):
-    update = apt(place, "update")
-    got = apt(place, "-y", "--download-only", "install", *PACKAGES)
+    update = apt(place, UPDATE_LIMIT_S, "update")
+    got = apt(place, FETCH_LIMIT_S, "-y", "--download-only", "install", *PACKAGES)
     if got.returncode != 0:
-        why = [line for line in (update.stderr + got.stderr).splitlines() if line.startswith("E:")]
-        raise LabError("cannot download the Debian packages: " + "; ".join(why or ["apt-get failed"]))
+        said = (update.stderr + got.stderr).splitlines()
+        why = [line for line in said if line.startswith(("E:", "W: Failed"))]
+        raise LabError("cannot download the Debian packages: " + (why or ["apt-get failed"])[0])
     return sorted((place / "apt/archives").glob("*.deb"))
 
 

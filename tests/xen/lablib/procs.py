@@ -31,6 +31,9 @@ class Handle:
         return self
 
     def __exit__(self, *_):
+        self.close()
+
+    def close(self):
         os.close(self.fd)
 
     def signal(self, number):

@@ -28,6 +28,9 @@ class Monitor:
         return self
 
     def __exit__(self, *_):
+        self.close()
+
+    def close(self):
         self.sock.close()
 
     def call(self, command, **arguments):

@@ -1,0 +1,220 @@
+/* SPDX-License-Identifier: GPL-2.0-or-later */
+#include <errno.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+#include <sys/mman.h>
+
+#include "engine/base/log.h"
+#include "engine/hv/xen/xen_build.h"
+#include "engine/hv/xen/xen_host.h"
+
+struct xen_replica {
+    struct hv_replica replica;
+    struct xen_hv *x;
+    struct uuid uuid;
+    char name[HV_NAME_MAX]; /* of the VM */
+    struct xen_build build;
+    bool complete; /* an activation got as far as that libxl was done with it */
+    struct xen_mem mem;
+    uint8_t *state; /* as save_state packed it */
+    size_t state_len;
+};
+
+static const uint8_t zero_page[HV_PAGE_SIZE];
+
+static struct xen_replica *xen_of(struct hv_replica *r)
+{
+    return (struct xen_replica *)r;
+}
+
+int xen_reap(struct hv *hv, const struct uuid *uuid, struct err *err)
+{
+    const struct xen_hv *x = (struct xen_hv *)hv;
+    xc_domaininfo_t info;
+
+    while (xen_dom_by_uuid(x, uuid, XEN_REPLICAS, &info) == 0) {
+        if (xen_dom_destroy(x, info.domain, uuid, err))
+            return -1;
+    }
+    return errno == ENOENT ? 0 : err_errno(err, "", "cannot list the domains");
+}
+
+/* The unfinished domain and the handle; libxl has destroyed the first already if it could. */
+static void demolish(struct xen_replica *s)
+{
+    int saved = errno;
+    struct err err;
+
+    xen_mem_free(&s->mem);
+    xen_build_abandon(&s->build);
+    if (xen_reap(&s->x->hv, &s->uuid, &err))
+        log_warnx("replica not destroyed: %s", err.text);
+    free(s->state);
+    free(s);
+    errno = saved;
+}
+
+static int fill(struct xen_replica *s, const struct xen_desc *desc, struct err *err)
+{
+    if (xen_mem_init(&s->mem, desc->pages, PROT_READ | PROT_WRITE, err))
+        return -1;
+    for (size_t i = 0; i < desc->range_count; i++) {
+        struct xen_range r = xen_desc_range(desc, i);
+        if (xen_host_populate(s->x, s->build.domid, r.first, r.count, err) ||
+            xen_mem_map(s->x, s->build.domid, &s->mem, r.first, r.count, err))
+            return -1;
+        memset(s->mem.base + r.first * HV_PAGE_SIZE, 0, r.count * HV_PAGE_SIZE);
+    }
+    return 0;
+}
+
+static int check_absent(const struct xen_hv *x, const struct uuid *uuid, struct err *err)
+{
+    xc_domaininfo_t info;
+
+    if (xen_dom_by_uuid(x, uuid, XEN_ANY, &info)) {
+        if (errno == ENOENT)
+            return 0;
+        return err_errno(err, "", "cannot list the domains");
+    }
+    errno = EEXIST;
+    return err_set(err, "see xl list; destroy the copy that is not wanted",
+                   "domain %u has this VM's UUID", info.domain);
+}
+
+int xen_replica_create(struct hv *hv, const void *desc, size_t len, struct hv_replica **ret,
+                       struct err *err)
+{
+    struct xen_hv *x = (struct xen_hv *)hv;
+    struct xen_desc d;
+    struct xen_replica *s = calloc(1, sizeof(*s));
+
+    if (!s)
+        return err_errno(err, "", "replica");
+    s->replica.ops = &hv_xen_ops;
+    s->x = x;
+    if (xen_desc_parse(desc, len, &d, err) || xen_host_check(x, &d, &s->uuid, s->name, err) ||
+        check_absent(x, &s->uuid, err) || xen_build_start(&s->build, x, &d, &s->uuid, err)) {
+        int saved = errno;
+        free(s);
+        errno = saved;
+        return -1;
+    }
+    if (fill(s, &d, err)) {
+        demolish(s);
+        return -1;
+    }
+    *ret = &s->replica;
+    return 0;
+}
+
+uint64_t xen_replica_pages(const struct hv_replica *r)
+{
+    return ((const struct xen_replica *)r)->mem.pages;
+}
+
+const void *xen_replica_page(struct hv_replica *r, uint64_t pfn)
+{
+    const struct xen_mem *m = &xen_of(r)->mem;
+
+    if (pfn >= m->pages)
+        return NULL;
+    return bitmap_test(&m->ram, pfn) ? m->base + pfn * HV_PAGE_SIZE : zero_page;
+}
+
+static int write_page(struct xen_replica *s, uint64_t pfn, const void *page, struct err *err)
+{
+    if (!bitmap_test(&s->mem.ram, pfn)) {
+        if (memcmp(page, zero_page, HV_PAGE_SIZE) == 0)
+            return 0;
+        if (xen_host_populate(s->x, s->build.domid, pfn, 1, err) ||
+            xen_mem_map(s->x, s->build.domid, &s->mem, pfn, 1, err))
+            return -1;
+    }
+    memcpy(s->mem.base + pfn * HV_PAGE_SIZE, page, HV_PAGE_SIZE);
+    return 0;
+}
+
+int xen_replica_write(struct hv_replica *r, const uint64_t *pfn, const void *const *page, size_t n,
+                      struct err *err)
+{
+    struct xen_replica *s = xen_of(r);
+
+    for (size_t i = 0; i < n; i++) {
+        if (pfn[i] >= s->mem.pages) {
+            errno = EINVAL;
+            return err_set(err, "", "page %llu is out of range", (unsigned long long)pfn[i]);
+        }
+    }
+    for (size_t i = 0; i < n; i++) {
+        if (write_page(s, pfn[i], page[i], err))
+            return -1;
+    }
+    return 0;
+}
+
+int xen_replica_set_state(struct hv_replica *r, const void *state, size_t len, struct err *err)
+{
+    struct xen_replica *s = xen_of(r);
+    const uint8_t *records;
+    size_t records_len;
+
+    if (xen_state_check(state, len, &records, &records_len, err))
+        return -1;
+    if (!xen_build_alive(&s->build)) {
+        errno = ESRCH;
+        return err_set(err, "libxl's reason is in the log", "the replica's builder has died");
+    }
+    void *copy = realloc(s->state, len);
+    if (!copy)
+        return err_errno(err, "", "state");
+    memcpy(copy, state, len);
+    s->state = copy;
+    s->state_len = len;
+    return 0;
+}
+
+/* Complete and paused: onto its network, running, under its name. */
+static int start_running(struct xen_replica *s, const char *net, struct err *err)
+{
+    struct xen_vif vif;
+
+    if (net && strcmp(net, "none") != 0 && xen_vif_find(s->x, s->build.domid, &vif) > 0 &&
+        xen_vif_join(&vif, net, err))
+        return -1;
+    if (libxl_domain_unpause(s->x->ctx, s->build.domid, NULL)) {
+        errno = EIO;
+        return err_set(err, "see the log", "libxl does not unpause domain %u", s->build.domid);
+    }
+    if (libxl_domain_rename(s->x->ctx, s->build.domid, NULL, s->name))
+        log_warnx("domain %u runs but cannot be called %s: the name is taken", s->build.domid,
+                  s->name);
+    return 0;
+}
+
+int xen_activate(struct hv_replica *r, const char *net, struct err *err)
+{
+    struct xen_replica *s = xen_of(r);
+    const uint8_t *records;
+    size_t len;
+
+    if (xen_state_check(s->state, s->state_len, &records, &len, err))
+        return -1;
+    if (!s->complete && xen_build_finish(&s->build, records, len, err)) {
+        errno = ESRCH; /* with its memory */
+        return -1;
+    }
+    s->complete = true;
+    if (start_running(s, net, err))
+        return -1;
+    xen_mem_free(&s->mem);
+    free(s->state);
+    free(s);
+    return 0;
+}
+
+void xen_discard(struct hv_replica *r)
+{
+    demolish(xen_of(r));
+}

@@ -1,0 +1,180 @@
+#!/usr/bin/python3
+# SPDX-License-Identifier: GPL-2.0-or-later
+"""Daemons stop, die and come back, and what they remember in their state directories: protection goes on by itself,
+and nobody says that a VM is protected while it is not."""
+import os
+import signal
+import sys
+import time
+
+sys.path.insert(0, os.path.dirname(os.path.abspath(__file__)))
+from checks import Pair, check_client  # noqa: E402
+from rig import wait_for  # noqa: E402
+import tap  # noqa: E402
+
+
+def state_files(daemon):
+    return sorted(f for f in os.listdir(daemon.state_dir) if f.endswith(".state"))
+
+
+def reachable(rig, vm):
+    result = rig.client(vm, mode="echo", count=5).result()
+    assert result["received"] == 5 and not result["corrupt"], result
+
+
+# ---- daemons stop and come back ----
+
+def primary_returns(stop):
+    with Pair(hold="backup") as pair:
+        client = pair.rig.client(pair.vm, seconds=6, clients=2)
+        pair.wait_epochs(20)
+        before = pair.generation()
+        stop(pair)
+        pair.a.restart()
+        pair.wait_protected(above=before)
+        check_client(client)
+        assert not pair.failed_over(), pair.b.events()
+        pair.rig.power_cut(pair.a, pair.vm)
+        pair.wait_state(pair.b, "active")
+        pair.check_image("B")
+
+
+def test_primary_terminated():
+    def stop(pair):
+        assert pair.a.end() == 0, pair.a.text()
+        wait_for("B gives the replica up", lambda: not pair.at_b().get("protected"))
+        time.sleep(1.5)
+        assert not pair.failed_over()
+
+    primary_returns(stop)
+
+
+def test_primary_parent_killed():
+    """The child outlives it just long enough to say goodbye."""
+    primary_returns(lambda pair: pair.a.kill())
+
+
+def test_primary_killed():
+    """Daemon and child at once, and back before B has lost patience."""
+    with Pair(hold="backup", b_conf={"detector_floor_ms": 2500}) as pair:
+        client = pair.rig.client(pair.vm, seconds=6, clients=2)
+        pair.wait_epochs(20)
+        before = pair.generation()
+        child = pair.a.child_pid(pair.vm.uuid)
+        os.kill(pair.a.pid, signal.SIGSTOP)  # it must not see its child end
+        os.kill(child, signal.SIGKILL)
+        pair.a.kill()
+        pair.a.restart()
+        pair.wait_protected(above=before)
+        assert not pair.failed_over(), pair.b.events()
+        check_client(client)
+        pair.check_one_voice()
+
+
+def backup_returns(stop):
+    """Meanwhile the VM runs or waits at A, and nobody says that it is protected."""
+    with Pair(hold="backup") as pair:
+        client = pair.rig.client(pair.vm, seconds=8, clients=2)
+        pair.wait_epochs(20)
+        before = pair.generation()
+        stop(pair)
+        wait_for("A says so", lambda: not pair.at_a()["protected"])
+        assert "unprotected" in pair.causes(), pair.at_a()
+        assert pair.at_a()["state"] in ("connecting", "blocked"), pair.at_a()
+        pair.b.restart()
+        pair.wait_protected(above=before)
+        assert pair.causes() == set(), pair.at_a()
+        check_client(client)
+        pair.wait_epochs(5)
+        pair.rig.power_cut(pair.a, pair.vm)
+        pair.wait_state(pair.b, "active")
+        pair.check_image("B")
+
+
+def test_backup_terminated():
+    """It says that it goes: A needs no lease, and the guest's clients lose nothing but the time of a retry."""
+    def stop(pair):
+        assert pair.b.end() == 0, pair.b.text()
+        assert pair.said(pair.a, "unprotected", "backup-left"), pair.a.events()
+        pair.wait_runs()
+        reachable(pair.rig, pair.vm)
+
+    backup_returns(stop)
+
+
+def test_backup_killed():
+    def stop(pair):
+        for pid in (pair.b.child_pid(pair.vm.uuid), pair.b.pid):
+            os.kill(pid, signal.SIGKILL)
+
+    backup_returns(stop)
+
+
+# ---- what is remembered ----
+
+def test_state_cannot_be_written_at_first():
+    """No room for the generation: protect is refused, and the VM is as it was."""
+    with Pair(hold="backup", protect=False, a_env={"REMUS_FAULT": "state_write:1:fail"}) as pair:
+        reply = pair.a.call("protect", vm=pair.vm.uuid, to=pair.proxy.address)
+        assert not reply["ok"] and reply["error"], reply
+        wait_for("the attempt is over", lambda: pair.a.status(pair.vm.uuid) is None)
+        assert pair.info("A")["running"] and state_files(pair.a) == []
+        reachable(pair.rig, pair.vm)
+
+
+def state_fails(at_b, **env):
+    with Pair(hold="backup", **env) as pair:
+        client = pair.rig.client(pair.vm, seconds=6, clients=2)
+        pair.wait_epochs(10)
+        before = pair.generation()
+        pair.proxy.cut()
+        pair.wait_protected(above=before)
+        check_client(client)
+        assert not pair.failed_over()
+        assert pair.said(pair.b if at_b else pair.a, "state-dir"), "nobody told"
+
+
+def test_state_cannot_be_written_at_the_primary():
+    """The disk is full when a new session needs a new generation: it is not used, and tried again."""
+    state_fails(at_b=False, a_env={"REMUS_FAULT": "state_write:4:fail,state_write:5:fail"})
+
+
+def test_state_cannot_be_written_at_the_backup():
+    state_fails(at_b=True, b_env={"REMUS_FAULT": "state_write:2:fail,state_rename:2:fail"})
+
+
+def test_takeover_waits_for_its_record():
+    """I3: without a durable generation B may not activate. It says so, and tries until it can."""
+    with Pair(hold="backup", b_env={"REMUS_FAULT": "state_write:2:fail,state_rename:2:fail"}) as pair:
+        client = pair.rig.client(pair.vm, seconds=7, clients=2)
+        pair.wait_epochs(10)
+        pair.rig.power_cut(pair.a, pair.vm)
+        pair.wait_state(pair.b, "active")
+        assert pair.said(pair.b, "activation", "not durable"), pair.b.events()
+        check_client(client)
+        pair.check_image("B")
+
+
+def test_damaged_state_file():
+    """A record that cannot be trusted is neither used nor thrown away."""
+    with Pair(hold="backup") as pair:
+        pair.wait_epochs(5)
+        assert pair.a.end() == 0
+        path = os.path.join(pair.a.state_dir, state_files(pair.a)[0])
+        with open(path, "r+b") as f:
+            f.seek(30)
+            f.write(b"XX")
+        pair.a.restart()
+        assert "damaged" in pair.a.text(), pair.a.text()
+        assert pair.a.status(pair.vm.uuid) is None 
+        reply = pair.a.call("protect", vm=pair.vm.uuid, to=pair.proxy.address)
+        assert not reply["ok"] and "damaged" in reply["error"] and reply["hint"], reply
+        assert state_files(pair.a) == [os.path.basename(path)]
+        reachable(pair.rig, pair.vm)
+        os.unlink(path)
+        wait_for("the attempt is over", lambda: pair.a.status(pair.vm.uuid) is None)
+        pair.protect()  # B knows a later generation, and names it
+
+
+if __name__ == "__main__":
+    sys.exit(tap.run([(n[5:].replace("_", " "), f) for n, f in sorted(globals().items()) if n.startswith("test_")]))
