@@ -59,7 +59,7 @@ struct standby {
     struct detector detector;
     struct lease_granted granted;
     struct mono deferred; /* detector.last when a suspicion was put off for unread input */
-    struct event *watch_ev, *status_ev, *part_ev, *greet_ev;
+    struct event *watch_ev, *status_ev, *part_ev, *greet_ev, *idle_ev;
     bool parting;           /* BYE sent: waiting for BYE_ACK, a short while */
     bool ending;            /* the child ends once it has parted */
     bool forced;            /* takeover ordered: no lease is granted any more */
@@ -84,7 +84,8 @@ void standby_end(struct standby *s);
 
 /* standby_greet.c */
 void standby_newcomer(struct standby *s, int fd);
-void standby_accept_hello(struct standby *s, struct link *link, const struct session_event *ev);
+/** A child that keeps nothing and hears nobody has no reason to be: ends it, after a while. */
+void standby_idle(struct standby *s);
 
 /* standby_epoch.c */
 void standby_record_in(struct standby *s, const struct session_event *ev);

@@ -194,7 +194,7 @@ static void on_bye(struct standby *s, const struct msg_bye *m)
     }
     link_free(s->link, true);
     s->link = NULL;
-    standby_end(s);
+    standby_idle(s);
 }
 
 static void on_handover(struct standby *s, const struct msg_handover *m)

@@ -11,17 +11,29 @@
 /* Frames for the guest wait no longer than this much; a network drops beyond it. */
 #define LINK_LIMIT (4u << 20)
 #define GREET_MS   5000
+/* The same primary often comes back at once: with a higher generation, or to protect again. */
+#define IDLE_MS 2000
 
 struct refusal {
     uint16_t code; /* 0: none */
     struct err err;
 };
 
-/** A child that keeps nothing and hears nobody has no reason to be. */
-static void end_if_idle(struct standby *s)
+static void on_idle(evutil_socket_t fd, short what, void *arg)
 {
+    struct standby *s = arg;
+    (void)fd;
+    (void)what;
     if (!s->link && !s->newcomer && s->phase == STANDBY_WAITING)
         standby_end(s);
+}
+
+void standby_idle(struct standby *s)
+{
+    struct timeval tv = mono_span_tv(IDLE_MS * NS_PER_MS);
+    if (!s->idle_ev)
+        s->idle_ev = event_new(s->child.base, -1, 0, on_idle, s);
+    event_add(s->idle_ev, &tv);
 }
 
 static void refuse(struct standby *s, struct link *link, const struct refusal *why)
@@ -41,7 +53,7 @@ static void refuse(struct standby *s, struct link *link, const struct refusal *w
         link_commit(link);
     }
     link_free(link, true);
-    end_if_idle(s);
+    standby_idle(s);
 }
 
 #define REFUSE(why, c, ...) ((why)->code = (c), (void)err_set(&(why)->err, "", __VA_ARGS__))
@@ -205,7 +217,7 @@ static void on_record(struct link *link, const struct session_event *ev, void *a
     event_del(s->greet_ev);
     if (ev->type != WIRE_HELLO) { /* a REJECT is legal at any time */
         link_free(link, false);
-        end_if_idle(s);
+        standby_idle(s);
         return;
     }
     judge_hello(s, link, ev, &why);
@@ -229,7 +241,7 @@ static void on_end(struct link *link, enum link_end end, const char *text, void 
         event_del(s->greet_ev);
     }
     link_free(link, true);
-    end_if_idle(s);
+    standby_idle(s);
 }
 
 static void on_greet_timeout(evutil_socket_t fd, short what, void *arg)
@@ -240,7 +252,7 @@ static void on_greet_timeout(evutil_socket_t fd, short what, void *arg)
     log_warnx("a connection that did not end its HELLO is closed");
     link_free(s->newcomer, false);
     s->newcomer = NULL;
-    end_if_idle(s);
+    standby_idle(s);
 }
 
 void standby_newcomer(struct standby *s, int fd)

@@ -58,7 +58,7 @@ static int protected_part(struct bench *b, struct rig *r, const struct rig_vm *v
 {
     if (proc_sleep_ms(SETTLE_MS) < 0)
         return err_errno(err, "", "latency");
-    if (probe(r, vm, bench_amount(b, 1500, 400), with, err) < 0)
+    if (probe(r, vm, bench_amount(b, 1000, 400), with, err) < 0)
         return -1;
     return ask(r, vm, "counter", 0, bench_amount(b, 200, 100), "latency_us", loop, err);
 }
@@ -122,7 +122,7 @@ static int report(struct bench *b, int epoch_ms, const char *hold, struct latenc
 static int measure(struct bench *b, struct rig *r, int epoch_ms, const char *hold, struct err *err)
 {
     struct latency l = {0};
-    int rc = 0, rounds = bench_amount(b, 5, 1);
+    int rc = 0, rounds = bench_amount(b, 3, 1);
 
     for (int i = 0; rc == 0 && i < rounds; i++)
         rc = one_round(b, r, epoch_ms, hold, &l, err);

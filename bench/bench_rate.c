@@ -44,7 +44,7 @@ static int measure(struct bench *b, struct rig *r, const struct load *load, int 
         return -1;
     int rc = rig_protect(r, &vm, epoch_ms, "backup", err);
     if (rc == 0)
-        rc = rig_watch(r, &vm, bench_amount(b, 4000, 1000), &w, err);
+        rc = rig_watch(r, &vm, bench_amount(b, 3000, 1000), &w, err);
     if (rc == 0) {
         rc = report(b, load, epoch_ms, &w, err);
         rig_watch_free(&w);

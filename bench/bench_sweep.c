@@ -83,7 +83,7 @@ static int next_rate(int kept, int missed)
 static int sweep(struct bench *b, struct rig *r, const char *content, struct err *err)
 {
     struct point p = {0}, best = {0};
-    int kept = 0, missed = 0, closer = bench_amount(b, 3, 0);
+    int kept = 0, missed = 0, closer = bench_amount(b, 2, 0);
 
     while (closer >= 0 && kept < LAST_RATE) {
         int rate = next_rate(kept, missed);

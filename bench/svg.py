@@ -9,11 +9,11 @@ COLOURS = ("#3b6ea5", "#d9822b", "#5a9e6f", "#a34f6d", "#7a7a7a")
 
 
 def nice(top):
-    """The least 1, 2, 2.5 or 5 times a power of ten that is not below `top`."""
+    """A round number that is not below `top`."""
     if top <= 0:
         return 1.0
     power = 10 ** math.floor(math.log10(top))
-    return next(step * power for step in (1, 2, 2.5, 5, 10) if step * power >= top)
+    return next(step * power for step in (1, 1.5, 2, 3, 4, 5, 6, 8, 10) if step * power >= top)
 
 
 def number(value):
@@ -120,9 +120,10 @@ class Stack(Groups):
             x, width = self.place(g)
             total = 0.0
             for s, (_, values, _) in enumerate(self.series):
-                high, low = self.y(total + values[g], top), self.y(total, top)
+                value = max(values[g], 0)
+                high, low = self.y(total + value, top), self.y(total, top)
                 self.box(x + width * 0.3, high, width * 0.4, low - high, COLOURS[s])
-                total += values[g]
+                total += value
             self.write(x + width / 2, self.y(total, top) - 5, number(total))
 
 

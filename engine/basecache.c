@@ -48,9 +48,11 @@ void basecache_clear(struct basecache *c)
 
 const uint8_t *basecache_get(const struct basecache *c, uint64_t pfn)
 {
-    if (c->slots == 0 || c->tag[pfn % c->slots] != pfn + 1)
+    static const uint8_t zeroes[HV_PAGE_SIZE];
+
+    if (c->slots == 0 || c->tag[pfn % c->slots] >> 1 != pfn + 1)
         return NULL;
-    return c->page + pfn % c->slots * HV_PAGE_SIZE;
+    return c->tag[pfn % c->slots] & 1 ? zeroes : c->page + pfn % c->slots * HV_PAGE_SIZE;
 }
 
 void basecache_put(struct basecache *c, uint64_t pfn, const uint8_t *page)
@@ -58,5 +60,11 @@ void basecache_put(struct basecache *c, uint64_t pfn, const uint8_t *page)
     if (c->slots == 0)
         return;
     memcpy(c->page + pfn % c->slots * HV_PAGE_SIZE, page, HV_PAGE_SIZE);
-    c->tag[pfn % c->slots] = pfn + 1;
+    c->tag[pfn % c->slots] = (pfn + 1) << 1;
+}
+
+void basecache_put_zero(struct basecache *c, uint64_t pfn)
+{
+    if (c->slots > 0)
+        c->tag[pfn % c->slots] = (pfn + 1) << 1 | 1;
 }

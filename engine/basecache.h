@@ -15,7 +15,7 @@
 struct basecache {
     size_t slots;
     uint8_t *page;
-    uint64_t *tag; /* pfn + 1; 0: empty */
+    uint64_t *tag; /* (pfn + 1) * 2, + 1 for a page of zeroes, which has no copy; 0: empty */
 };
 
 /** At most `max_bytes` of copies; 0 gives a cache that holds nothing. -1 with errno=ENOMEM. */
@@ -30,5 +30,7 @@ const uint8_t *basecache_get(const struct basecache *c, uint64_t pfn);
 
 /** Notes that the backup will hold `page` for `pfn` once the stream so far is applied. */
 void basecache_put(struct basecache *c, uint64_t pfn, const uint8_t *page);
+/** The same for a page of zeroes: costs no memory. */
+void basecache_put_zero(struct basecache *c, uint64_t pfn);
 
 #endif

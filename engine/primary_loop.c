@@ -218,7 +218,8 @@ void primary_code(struct primary *p)
         }
         if (mono_sub(mono_now(), start) >= CODE_SLICE_NS) {
             link_flush(p->link);
-            event_active(p->code_ev, EV_TIMEOUT, 0);
+            struct timeval soon = {0}; /* behind the next look at sockets and timers */
+            event_add(p->code_ev, &soon);
             return;
         }
     }

@@ -117,7 +117,10 @@ static void add_page(struct sender *s, struct pages_writer *pw, uint64_t pfn, co
         return;
     s->pages++;
     digest_page(s->digest, pfn, page);
-    basecache_put(&s->base, pfn, page);
+    if (choice == PAGE_ZERO)
+        basecache_put_zero(&s->base, pfn);
+    else
+        basecache_put(&s->base, pfn, page);
 }
 
 int sender_step(struct sender *s, struct err *err)

@@ -24,17 +24,18 @@
 #define WIRE_FEATURES_ALL  (WIRE_FEATURE_DELTA | WIRE_FEATURE_LZ4)
 
 /** Caps that hold whatever was negotiated. */
-#define WIRE_PAYLOAD_MAX  (1u << 20)             /* one record's payload */
-#define WIRE_PAGES_MAX    128u                   /* pages in one PAGES record */
-#define WIRE_FRAME_MAX    (10u + 14 + 4 + 65535) /* vnet header + frame */
-#define WIRE_STATE_MAX    (1u << 20) /* total state of one epoch, over all STATE records */
-#define WIRE_STATE_CHUNK  (WIRE_PAYLOAD_MAX - 64)
-#define WIRE_DESC_MAX     65536u
-#define WIRE_NAME_MAX     63u
-#define WIRE_TEXT_MAX     255u
-#define WIRE_ADDRS_MAX    32u
-#define WIRE_PFN_MAX      (1ull << 36) /* 256 TiB of guest memory */
-#define WIRE_GENERATION_MAX (1ull << 62)      /* fits every integer a record is kept in, with room above */
+#define WIRE_PAYLOAD_MAX (1u << 20)             /* one record's payload */
+#define WIRE_PAGES_MAX   128u                   /* pages in one PAGES record */
+#define WIRE_FRAME_MAX   (10u + 14 + 4 + 65535) /* vnet header + frame */
+#define WIRE_STATE_MAX   (1u << 20) /* total state of one epoch, over all STATE records */
+#define WIRE_STATE_CHUNK (WIRE_PAYLOAD_MAX - 64)
+#define WIRE_DESC_MAX    65536u
+#define WIRE_NAME_MAX    63u
+#define WIRE_TEXT_MAX    255u
+#define WIRE_ADDRS_MAX   32u
+#define WIRE_PFN_MAX     (1ull << 36) /* 256 TiB of guest memory */
+#define WIRE_GENERATION_MAX                                                                        \
+    (1ull << 62) /* fits every integer a record is kept in, with room above */
 #define WIRE_LEASE_MAX_MS 60000u
 #define WIRE_EPOCH_MAX_MS 60000u
 #define WIRE_FRAME_MIN    (10u + 14) /* vnet header + Ethernet header */

@@ -2,6 +2,7 @@
 #include "engine/base/child.h"
 
 #include <errno.h>
+#include <malloc.h>
 #include <stdarg.h>
 #include <stdio.h>
 #include <string.h>
@@ -13,6 +14,9 @@ int child_init(struct child *c, const char *role, const char *uuid_text, chan_me
                chan_closed_cb on_parent_gone, void *arg)
 {
     *c = (struct child){.role = role};
+    /* Buffers of up to a megabyte come and go with every epoch: keep their memory. */
+    mallopt(M_MMAP_THRESHOLD, 32 << 20);
+    mallopt(M_TRIM_THRESHOLD, 64 << 20);
     prctl(PR_SET_NAME,
           program_invocation_short_name); /* not "exe", as the exec of itself is called */
     if (uuid_parse(uuid_text, &c->uuid) < 0)

@@ -40,6 +40,9 @@ static ssize_t switch_read(struct port *port, void *buf, size_t cap)
     struct msghdr msg = {.msg_iov = &iov, .msg_iovlen = 1};
     ssize_t n = recvmsg(port->fd, &msg, MSG_DONTWAIT);
 
+    /* The other side closed with frames unread, which is told once and before its last frames. */
+    if (n < 0 && errno == ECONNRESET)
+        n = recvmsg(port->fd, &msg, MSG_DONTWAIT);
     if (n == 0) { /* end of the connection */
         errno = EPIPE;
         return -1;

@@ -23,7 +23,7 @@ class Case:
     at          the host whose daemon, with its children, is armed
     action      of REMUS_FAULT; {a}, {b}, {vm} stand for the pids of remusd, backupd and the VM at A
     scenario    function of a Run that brings the point about and returns once it must have been reached
-    outcome     what the end has to be: one of Run's outcomes
+    outcome     what the end has to be: one of Run's outcomes, or several joined by " or "
     says        host -> regular expression that its events or log have to match
     session     the session in which the point is struck (generations count them)
     then_die    afterwards host A loses its power, and the VM has to outlive that
@@ -32,6 +32,7 @@ class Case:
     def __init__(self, at, action, nth, scenario, outcome, says=None, session=1, hold="backup", then_die=False,
                  vm_opts=None):
         self.at, self.action, self.nth, self.scenario, self.outcome = at, action, nth, scenario, outcome
+        self.outcomes = outcome.split(" or ")
         self.says, self.session, self.hold, self.then_die = says or {}, session, hold, then_die
         self.vm_opts = vm_opts or {}
 
@@ -52,6 +53,7 @@ class Run:
         self.power = True  # of host A
         self.epoch_at_hit = None
         self.events = {"A": "", "B": ""}  # last known; they end with their daemon
+        self.answers = ""  # of remusd to protect
 
     def __enter__(self):
         return self
@@ -72,7 +74,7 @@ class Run:
         """The armed side last, so that its action can name every other process."""
         # The pattern is gone through several times before the first epoch.
         self.vm = self.rig.vm(**{"pattern_mb": 1, "pattern_rate": 10000, **self.case.vm_opts})
-        detector = HASTY if self.case.outcome in ("taken over", *SILENT) else PATIENT
+        detector = PATIENT if set(self.case.outcomes) <= {"again", "undisturbed", "unprotected"} else HASTY
         for host in sorted("AB", key=lambda h: h == self.case.at):
             env = self.environment() if host == self.case.at else None
             if host == "A":
@@ -81,7 +83,7 @@ class Run:
                 self.b = self.rig.backupd(env=env, **detector)
         self.proxy = Proxy(self.b.address)
         # Where nobody is left to answer, requests have to be given up.
-        patience = 1500 if self.case.outcome in SILENT else 60000
+        patience = 1500 if set(SILENT) & set(self.case.outcomes) else 60000
         self.client = self.rig.client(self.vm, seconds=3600, clients=3, interval_ms=4, retry_ms=100,
                                       timeout_ms=patience)
         self.wait_served()
@@ -89,9 +91,11 @@ class Run:
     def ask_protect(self):
         """The daemon's answer; None when it died instead."""
         try:
-            return self.a.call("protect", vm=self.vm.uuid, to=self.proxy.address, hold=self.case.hold)
+            reply = self.a.call("protect", vm=self.vm.uuid, to=self.proxy.address, hold=self.case.hold)
         except (RigError, OSError):
             return None
+        self.answers += f"answer {reply.get('code')}: {reply.get('error')}\n"
+        return reply
 
     def protect(self):
         reply = self.ask_protect()
@@ -140,7 +144,7 @@ class Run:
         daemon = self.a if host == "A" else self.b
         if daemon.alive():
             self.events[host] = "".join(f"event {e['event']}: {e['text']}\n" for e in daemon.events())
-        return re.search(pattern, daemon.text() + self.events[host])
+        return re.search(pattern, daemon.text() + self.events[host] + (self.answers if host == "A" else ""))
 
     def copies(self):
         """Host -> statistics of the VM there, paused or not; a replica is no copy."""
@@ -187,10 +191,14 @@ class Run:
         """The VM ended before there was a replica, and both sides have let go of it."""
         return not self.vm.alive() and not self.at_a() and not self.at_b().get("protected")
 
-    def settle(self, outcome):
-        reached = getattr(self, outcome.replace(" ", "_"))
+    def reached(self, outcomes):
+        """The first of `outcomes` that is there. Daemons that died are started again meanwhile."""
+        self.revive()
+        return next((o for o in outcomes if getattr(self, o.replace(" ", "_"))()), None)
+
+    def settle(self, *outcomes):
         try:
-            wait_for(f"outcome: {outcome}", lambda: self.revive() or reached(), 40)
+            return wait_for(f"outcome: {' or '.join(outcomes)}", lambda: self.reached(outcomes), 40)
         except RigError as why:
             raise RigError(f"{why}; A: {self.at_a()}, B: {self.at_b()}") from why
 
@@ -242,9 +250,9 @@ class Run:
         for host in "AB":
             assert not self.said(host, "event replica-failed|memory differs"), "the images differ"
 
-    def check(self):
-        served = self.case.outcome not in SILENT
-        self.check_copies(self.case.outcome)
+    def check(self, outcome):
+        served = outcome not in SILENT
+        self.check_copies(outcome)
         if served:
             self.wait_served()
         if self.case.then_die:
@@ -274,5 +282,4 @@ def strike(point, case):
         run.start()
         case.scenario(run)
         assert run.was_hit(), f"fault point {point} was never reached"
-        run.settle(case.outcome)
-        run.check()
+        run.check(run.settle(*case.outcomes))

@@ -186,6 +186,8 @@ def test_strangers_take_no_places():
         assert reply["ok"], reply
         wait_for("the second VM is protected", lambda: pair.a.state(second.uuid) == "protected")
         wait_for("strangers' processes end", lambda: len(pair.b.call("list")["vms"]) == 2)
+        names = {name.split(".")[0] for name in os.listdir(pair.b.state_dir)}
+        assert names == {pair.vm.uuid, second.uuid}, f"strangers left files: {names}"
 
 
 def test_strangers_and_memory():

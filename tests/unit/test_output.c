@@ -19,7 +19,7 @@ static void frames_are_held_under_their_epoch(void **state)
     frameq_held(&r.o.held, 2, &frames, &bytes);
     assert_int_equal(frames, 3);
     assert_int_equal(((const uint8_t *)frameq_peek(&r.o.held, 1, &len))[LEAST - 1], 1);
-    assert_int_equal(output_release(&r.o, 2), 0); /* they travel to the backup */
+    assert_int_equal(output_release(&r.o, 2, SIZE_MAX), 0); /* they travel to the backup */
     assert_int_equal(accept(r.listener, NULL, NULL), -1);
     rig_close(&r);
 }
@@ -55,16 +55,16 @@ static void frames_leave_in_order_once_sealed(void **state)
         guest_sends(&r, epoch * 10 + 1);
         output_cut(&r.o, epoch);
     }
-    assert_int_equal(output_release(&r.o, 0), 0);
+    assert_int_equal(output_release(&r.o, 0, SIZE_MAX), 0);
     arrives(r.network, 0);
-    assert_int_equal(output_release(&r.o, 2), 4);
+    assert_int_equal(output_release(&r.o, 2, SIZE_MAX), 4);
     arrives(r.network, 10);
     arrives(r.network, 11);
     arrives(r.network, 20);
     arrives(r.network, 21);
     arrives(r.network, 0);
-    assert_int_equal(output_release(&r.o, 2), 0);
-    assert_int_equal(output_release(&r.o, 9), 4);
+    assert_int_equal(output_release(&r.o, 2, SIZE_MAX), 0);
+    assert_int_equal(output_release(&r.o, 9, SIZE_MAX), 4);
     arrives(r.network, 30);
     assert_int_equal(r.o.sent_frames, 8);
     rig_close(&r);
@@ -107,7 +107,7 @@ static void frames_beyond_the_limit_are_dropped_and_counted(void **state)
     }
     assert_int_equal(r.o.held.frames, 2);
     assert_int_equal(r.o.held.dropped, 1);
-    assert_int_equal(output_release(&r.o, 1), 2);
+    assert_int_equal(output_release(&r.o, 1, SIZE_MAX), 2);
     rig_close(&r);
 }
 
@@ -169,7 +169,7 @@ static void interface_is_taken_once_and_given_back(void **state)
     take(&r);
     output_cut(&r.o, 0); /* a new session counts from the start */
     guest_sends(&r, 2);
-    assert_int_equal(output_release(&r.o, 1), 1);
+    assert_int_equal(output_release(&r.o, 1, SIZE_MAX), 1);
     arrives(r.network, 2);
     rig_close(&r);
 }

@@ -20,7 +20,8 @@ static void guest_that_is_gone_is_let_go(void **state)
     memset(buf, 0, LEAST);
     output_inject(&r.o, buf, LEAST);
     assert_int_equal(r.o.in_dropped, 1);
-    assert_int_equal(output_release(&r.o, 1), 1); /* out of the queue, and nowhere to go */
+    assert_int_equal(output_release(&r.o, 1, SIZE_MAX),
+                     1); /* out of the queue, and nowhere to go */
     assert_int_equal(r.o.sent_frames, 0);
     assert_int_equal(output_give(&r.o, &err), 0);
     r.guest = r.network = -1;

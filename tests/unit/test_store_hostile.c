@@ -143,7 +143,6 @@ static void page_out_of_range_is_not_written_in_place(void **state)
     struct stored *t = *state;
 
     stored_begin(t, 2, WIRE_EPOCH_FULL);
-    stored_page(t, 1, 0xcc);
     stored_page(t, STORE_PAGES, 0xcc);
     assert_int_equal(stored_send(t), -1);
     assert_int_equal(errno, EBADMSG);

@@ -7,7 +7,7 @@
 
 /** Inside of the sim backend only. */
 
-#define SIM_FILE_MAX   64
+#define SIM_FILE_MAX 64
 /* One VM named by its UUID: it is there or it is not, and "slow" is neither. */
 #define SIM_ASK_MS     2000
 #define SIM_FIND_MS    100   /* a VM that does not answer is passed over by a scan */

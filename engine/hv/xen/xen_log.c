@@ -83,7 +83,7 @@ int xen_log_start(struct hv_vm *vm, struct err *err)
     }
     if (rc < 0)
         return err_errno(err, "", "dirty log of domain %u", v->domid);
-    v->log.on = true;
+    v->log.on = v->log.fresh = true;
     mark_path(v, path);
     if (set_canary(v) == 0 && xen_xs_write(v->x, path, "1") == 0)
         return 0;
@@ -183,5 +183,8 @@ int xen_fetch_dirty(struct hv_vm *vm, struct bitmap *dirty, struct err *err)
         return stolen(v, err);
     if (set_canary(v))
         return lost(v, err, "it cannot be marked");
+    if (v->log.fresh)
+        bitmap_or(dirty, &v->mem.ram);
+    v->log.fresh = false;
     return map_new(v, dirty, err);
 }

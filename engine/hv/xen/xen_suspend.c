@@ -10,8 +10,6 @@
 
 /* The event may be lost to another subscriber of the channel: then this finds the state. */
 #define LOOK_MS 50
-/* A guest that has begun to suspend is waited for, or it would be stopped behind our back. */
-#define BEGUN_MS 2000
 
 /* The guest's own port: published by its driver, or made here once and found again later. */
 static int guest_port(struct xen_vm *v)
@@ -159,18 +157,15 @@ static bool take_back(struct xen_vm *v)
 int xen_stop(struct hv_vm *vm, int timeout_ms, struct err *err)
 {
     struct xen_vm *v = xen_vm_of(vm);
+    struct xen_suspend *s = &v->suspend;
 
-    /* An earlier request may have been obeyed late, or a predecessor's. */
+    /* An earlier request may be obeyed only now, or a predecessor's. */
     int seen = look(v);
-    if (seen == 0 && ask(v)) {
+    if (seen == 0 && !s->late && ask(v))
         return err_errno(err, "", "domain %u cannot be asked to suspend", v->domid);
-    }
     if (seen == 0)
         seen = await(v, timeout_ms);
-    if (seen == 0 && !take_back(v)) {
-        seen = await(v, BEGUN_MS);
-        v->suspend.late = seen == 0;
-    }
+    s->late = seen == 0 && !take_back(v);
     if (seen > 0)
         return 0;
     if (seen < 0)

@@ -21,7 +21,7 @@ struct xen_log {
     xc_hypercall_buffer_t buffer; /* kept: a pause must not allocate */
     size_t buffer_pages;
     xendevicemodel_handle *dmod;
-    bool on;
+    bool on, fresh;  /* fresh: nothing was fetched yet, all memory counts as dirty */
     uint64_t canary; /* a page that we mark dirty after each fetch: if its mark is missing at the
                         next, somebody else has read or ended the log meanwhile */
 };
