@@ -94,7 +94,7 @@ static void forget(struct standby *s, json_int_t id)
         return;
     }
     child_event(&s->child, LOG_LEVEL_WARN, "forgotten", "the record of this VM is dropped");
-    child_reply_ok(&s->child, id, NULL);
+    child_reply_last(&s->child, id);
     standby_end(s);
 }
 

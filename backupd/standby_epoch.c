@@ -143,6 +143,7 @@ static void sealed_first(struct standby *s)
                 "epoch %llu of generation %llu can be resumed here",
                 (unsigned long long)s->store.sealed, (unsigned long long)s->rec.generation);
     standby_watch(s);
+    standby_status_send(s); /* who saw it at the primary sees it here too */
 }
 
 static void on_epoch_end(struct standby *s, const struct msg_epoch_end *m)
@@ -194,6 +195,7 @@ static void on_bye(struct standby *s, const struct msg_bye *m)
     }
     link_free(s->link, true);
     s->link = NULL;
+    standby_status_send(s);
     standby_idle(s);
 }
 

@@ -201,6 +201,7 @@ static void accept_hello(struct standby *s, struct link *link, const struct sess
                 "receiving %s (%llu MiB) from %s, generation %llu", s->child.name,
                 (unsigned long long)(m->pages / 256), s->peer, (unsigned long long)ev->generation);
     standby_watch(s);
+    standby_status_send(s);
 }
 
 static void on_record(struct link *link, const struct session_event *ev, void *arg)

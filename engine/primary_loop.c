@@ -132,10 +132,11 @@ void primary_capture(struct primary *p, const struct bitmap *also, bool last)
     uint32_t flags = too_large(p) ? WIRE_EPOCH_FULL : 0;
     if (flags) {
         p->in_place = p->epoch;
-        child_degrade(&p->child, "epoch-in-place",
-                      "epoch of %zu pages exceeds the backup's staging of %llu: not protected "
-                      "until it is sealed",
-                      p->capture.pages, (unsigned long long)p->welcome.staging_pages);
+        child_degrade(
+            &p->child, "epoch-in-place",
+            "epochs exceed the backup's staging of %llu pages: not protected while one is on "
+            "its way",
+            (unsigned long long)p->welcome.staging_pages);
     }
     if (p->phase == PRIMARY_RUNNING && sender_begin(&p->sender, p->epoch, flags) < 0) {
         primary_lost(p, "memory", "no memory for the link");

@@ -43,7 +43,8 @@ size_t net_answer(const struct netsvc *n, uint8_t *frame, size_t len, size_t cap
     if (len < PORT_VNET_LEN + l2)
         return 0;
     memcpy(&vnet, frame, sizeof(vnet));
-    if (vnet.gso_type != VIRTIO_NET_HDR_GSO_NONE)
+    uint16_t type = get16(eth + l2 - 2);
+    if (vnet.gso_type != VIRTIO_NET_HDR_GSO_NONE && type != TYPE_REFLECT)
         return 0;
 
     struct packet p = {.svc = n,
@@ -51,10 +52,12 @@ size_t net_answer(const struct netsvc *n, uint8_t *frame, size_t len, size_t cap
                        .len = len - PORT_VNET_LEN - l2,
                        .cap = cap - PORT_VNET_LEN - l2,
                        .sum_unset = vnet.flags & VIRTIO_NET_HDR_F_NEEDS_CSUM};
-    size_t answer = packet_answer(&p, get16(eth + l2 - 2));
+    size_t answer = packet_answer(&p, type);
     if (!answer)
         return 0;
-    memset(frame, 0, PORT_VNET_LEN);
+    if (type !=
+        TYPE_REFLECT) /* what is reflected keeps its offloads: large frames leave here too */
+        memset(frame, 0, PORT_VNET_LEN);
     memcpy(eth, eth + ETH_ALEN, ETH_ALEN);
     memcpy(eth + ETH_ALEN, n->mac, ETH_ALEN);
     return PORT_VNET_LEN + l2 + answer;
