@@ -72,7 +72,7 @@ static void on_port(evutil_socket_t fd, short what, void *arg)
 
     /* Before the first seal the guest is on the primary's network; a full link drops, as networks
      * do. */
-    if (!s->link || s->phase != STANDBY_READY || link_full(s->link)) {
+    if (!s->link || s->parting || s->store.sealed == 0 || link_full(s->link)) {
         drop_frames(s);
         return;
     }

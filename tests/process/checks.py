@@ -99,8 +99,12 @@ class Pair:
 
     def wait_protected(self, timeout=30, above=0):
         """Protected, under a generation above `above`, as both daemons see it."""
-        wait_for("protected", lambda: self.at_a().get("state") == "protected" and self.generation() > above and
-                 self.at_b().get("state") == "standby", timeout)
+        def agreed():
+            a, b = self.at_a(), self.at_b()
+            return a.get("state") == "protected" and b.get("state") == "standby" and \
+                above < a["generation"] == b["generation"]
+
+        wait_for("protected", agreed, timeout)
 
     def wait_epochs(self, count=10, timeout=30):
         """Returns when `count` more epochs have been sealed."""

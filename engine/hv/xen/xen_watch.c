@@ -47,13 +47,18 @@ static void drain(struct xen_vm *v)
     xen_suspend_drain(v);
 }
 
-/* A request that was given up on has been obeyed after all. */
-static void undo_late_stop(struct xen_vm *v)
+/*
+ * A request that was given up on has been obeyed after all, or another tool asked: it cannot learn
+ * that the domain has suspended while Xen tells us, so it would wait in vain.
+ */
+static void undo_stop(struct xen_vm *v)
 {
     struct err err;
 
     if (xen_resume(&v->vm, &err))
-        log_warnx("domain %u suspended late and was not resumed: %s", v->domid, err.text);
+        log_warnx("domain %u is suspended, not by us, and was not resumed: %s", v->domid, err.text);
+    else
+        log_info("domain %u had suspended, late or for another tool: resumed", v->domid);
 }
 
 enum hv_gone xen_gone(struct hv_vm *vm)
@@ -67,8 +72,8 @@ enum hv_gone xen_gone(struct hv_vm *vm)
     if (!(info.flags & XEN_DOMINF_shutdown))
         return HV_ALIVE;
     if (xen_dom_suspended(&info)) {
-        if (v->suspend.late && !vm->stopped)
-            undo_late_stop(v);
+        if (!vm->stopped)
+            undo_stop(v);
         return HV_ALIVE;
     }
     switch ((info.flags >> XEN_DOMINF_shutdownshift) & XEN_DOMINF_shutdownmask) {
