@@ -58,15 +58,15 @@ static int protected_part(struct bench *b, struct rig *r, const struct rig_vm *v
 {
     if (proc_sleep_ms(SETTLE_MS) < 0)
         return err_errno(err, "", "latency");
-    if (probe(r, vm, bench_amount(b, 1000, 400), with, err) < 0)
+    if (probe(r, vm, bench_amount(b, 1000, 300), with, err) < 0)
         return -1;
-    return ask(r, vm, "counter", 0, bench_amount(b, 200, 100), "latency_us", loop, err);
+    return ask(r, vm, "counter", 0, bench_amount(b, 200, 40), "latency_us", loop, err);
 }
 
 static int before_and_with(struct bench *b, struct rig *r, const struct rig_vm *vm, int epoch_ms,
                            const char *hold, struct seen seen[3], struct err *err)
 {
-    if (probe(r, vm, bench_amount(b, 500, 200), &seen[0], err) < 0 ||
+    if (probe(r, vm, bench_amount(b, 500, 100), &seen[0], err) < 0 ||
         rig_protect(r, vm, epoch_ms, hold, err) < 0 ||
         protected_part(b, r, vm, &seen[1], &seen[2], err) < 0)
         return -1;

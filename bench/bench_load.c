@@ -67,7 +67,7 @@ static int watch(struct bench *b, struct rig *r, const struct load *load, const 
     struct mono start = mono_now();
     if (uses(pid, from, err) < 0)
         return -1;
-    if (proc_sleep_ms(bench_amount(b, 8000, 2000)) < 0)
+    if (proc_sleep_ms(bench_amount(b, 5000, 1000)) < 0)
         return err_errno(err, "", "load");
     if (uses(pid, to, err) < 0)
         return -1;

@@ -204,7 +204,7 @@ static int measure(struct bench *b, struct rig *r, size_t pages, struct err *err
         return -1;
     proc_pin(vm.proc.pid, 1);
     proc_pin(0, 0);
-    int rc = attach(&p, r, &vm, err), rounds = bench_amount(b, 120, 40);
+    int rc = attach(&p, r, &vm, err), rounds = bench_amount(b, 120, 20);
     /* The first captures are of all memory, and fault mappings in. */
     for (int i = -2; rc == 0 && i < rounds; i++)
         rc = pair(&p, i < 0 ? SIZE_MAX : pages, err);

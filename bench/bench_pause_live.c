@@ -40,7 +40,7 @@ static int measure(struct bench *b, struct rig *r, size_t pages, struct err *err
         return -1;
     int rc = rig_protect(r, &vm, EPOCH_MS, "backup", err);
     if (rc == 0)
-        rc = rig_watch(r, &vm, bench_amount(b, 6000, 2000), &w, err);
+        rc = rig_watch(r, &vm, bench_amount(b, 5000, 1000), &w, err);
     if (rc == 0) {
         rc = report(b, pages, &w, err);
         rig_watch_free(&w);

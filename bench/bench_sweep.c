@@ -73,10 +73,10 @@ static int at_rate(struct bench *b, struct rig *r, const char *content, int rate
 }
 
 /** The next rate to look at between one that was kept and one that was not (0: none yet). */
-static int next_rate(int kept, int missed)
+static int next_rate(int first, int kept, int missed)
 {
     if (!missed)
-        return kept ? kept * 2 : FIRST_RATE;
+        return kept ? kept * 2 : first;
     return (int)((kept + (double)missed) / 2);
 }
 
@@ -86,7 +86,7 @@ static int sweep(struct bench *b, struct rig *r, const char *content, struct err
     int kept = 0, missed = 0, closer = bench_amount(b, 2, 0);
 
     while (closer >= 0 && kept < LAST_RATE) {
-        int rate = next_rate(kept, missed);
+        int rate = next_rate(bench_amount(b, FIRST_RATE, 4 * FIRST_RATE), kept, missed);
         if (at_rate(b, r, content, rate, &p, err) < 0)
             return -1;
         if (p.epochs_per_s >= KEPT * 1000 / EPOCH_MS) {

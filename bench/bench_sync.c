@@ -130,7 +130,7 @@ static int measure(struct bench *b, struct rig *r, int mem_mb, const struct kind
                    struct err *err)
 {
     struct rates s = {0};
-    int rc = 0, rounds = bench_amount(b, 3, 1);
+    int rc = 0, rounds = bench_amount(b, mem_mb > 256 ? 2 : 3, 1);
 
     for (int i = 0; rc == 0 && i < rounds; i++)
         rc = one_round(r, mem_mb, kind, &s, err);

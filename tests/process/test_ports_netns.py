@@ -163,11 +163,22 @@ def expect_gso(pump, frame):
     assert got[3:] == want[3:], (got, want)
 
 
+def wait_up(*names):
+    """Until then the kernel drops what is sent: bringing a link up ends in a worker of its own."""
+    deadline = time.monotonic() + PATIENCE_S
+    for name in names:
+        while "state UP" not in subprocess.run(["ip", "-o", "link", "show", "dev", name], capture_output=True,
+                                               text=True, check=True).stdout:
+            assert time.monotonic() < deadline, f"{name} did not come up"
+            time.sleep(0.02)
+
+
 class Veth:
     """A veth pair; each end is opened as a packet port."""
 
     def __enter__(self):
         make("ip link add ve0 type veth peer name ve1", "ip link set ve0 up", "ip link set ve1 up")
+        wait_up("ve0", "ve1")
         self.a, self.b = Pump("packet:ve0"), Pump("packet:ve1")
         return self.a, self.b
 

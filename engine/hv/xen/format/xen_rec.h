@@ -21,7 +21,6 @@
 #define XEN_REC_STATIC_DATA_END 0x10
 #define XEN_REC_CPUID_POLICY    0x11
 #define XEN_REC_MSR_POLICY      0x12
-#define XEN_REC_OPTIONAL        0x80000000u /* a reader skips it when it does not know it */
 
 #define XEN_REC_HEAD 8
 

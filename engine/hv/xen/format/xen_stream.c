@@ -11,6 +11,7 @@
 #define LIBXC_VERSION_3 3
 #define DOMAIN_HVM      2 /* PVH too */
 #define PAGE_SHIFT_4K   12
+#define TYPE_HOLE       0xf /* of a page: no memory there, and no content in the stream */
 
 void xen_stream_start(struct xen_buf *b, uint32_t major, uint32_t minor)
 {
@@ -51,7 +52,12 @@ void xen_stream_pages(struct xen_buf *b, const uint64_t *pfn, const void *const 
 
 void xen_stream_fence(struct xen_buf *b)
 {
-    xen_rec_put(b, XEN_REC_OPTIONAL | 0x7fffffff, NULL, 0);
+    size_t begun = xen_rec_begin(b, XEN_REC_PAGE_DATA);
+
+    xen_buf_u32(b, 1);
+    xen_buf_u32(b, 0);
+    xen_buf_u64(b, (uint64_t)TYPE_HOLE << 60);
+    xen_rec_end(b, begun);
 }
 
 void xen_stream_end(struct xen_buf *b)

@@ -8,7 +8,8 @@
  * Writes the stream that libxl restores an HVM or PVH domain from: libxl's format 2 around libxc's
  * format 3 (Xen: docs/specs/libxl-migration-stream.pandoc and libxc-migration-stream.pandoc).
  *
- *     start, CPUID_POLICY, MSR_POLICY, static_end, pages*, TSC_INFO, HVM_CONTEXT, HVM_PARAMS, end
+ *     start, CPUID_POLICY, MSR_POLICY, static_end, fence?, pages*, TSC_INFO, HVM_CONTEXT,
+ * HVM_PARAMS, end
  *
  * The records in capitals are put by xen_rec_put. The stream is plain, not checkpointed: a reader
  * that finds it cut short destroys what it has built.
@@ -24,7 +25,8 @@ void xen_stream_static_end(struct xen_buf *b);
 /** One PAGE_DATA record of 1 to XEN_STREAM_PAGES_MAX ordinary pages, each pfn below the limit. */
 void xen_stream_pages(struct xen_buf *b, const uint64_t *pfn, const void *const *page, size_t n);
 
-/** A record without content that any reader skips: that it was read says all before it was done. */
+/** A record that does nothing (page 0 is a hole so far): once it was read, all before it is done.
+ */
 void xen_stream_fence(struct xen_buf *b);
 
 /** Ends both formats. */
