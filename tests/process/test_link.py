@@ -143,9 +143,11 @@ def test_one_octet_at_a_time():
 
 
 def test_slow_link():
-    """200 KB/s and a guest that dirties 4 MB/s: epochs stretch, memory does not grow, nobody fails over."""
+    """200 KB/s and a guest that dirties 4 MB/s: epochs stretch, memory does not grow, nobody fails over. The lease is
+    longer than the network's own buffers take to drain, as it has to be on any link."""
     vm_opts = {"dirty_rate": 1000, "dirty_span_mb": 8, "content": "random"}
-    with Pair(vm_opts, hold="backup") as pair:
+    detector = {"detector_floor_ms": 2500, "detector_ceiling_ms": 6000}
+    with Pair(vm_opts, a_conf=detector, b_conf=detector, hold="backup") as pair:
         client = pair.rig.client(pair.vm, seconds=9, clients=2, retry_ms=1000, timeout_ms=60000)
         pair.wait_epochs(20)
         before, start = pair.generation(), pair.at_a()

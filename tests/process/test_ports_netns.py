@@ -5,6 +5,7 @@
 A port must be transparent: what one port_pump writes, the other reads, with offloads and VLAN tags.
 """
 
+import contextlib
 import ctypes
 import errno
 import fcntl
@@ -279,6 +280,7 @@ def test_packet_survives_down_and_up():
         a.write(plain_frame(1))
         assert a.read() == errno.ENETDOWN
         sh("ip link set ve0 up")
+        wait_up("ve0", "ve1")
         a.write(plain_frame(2))
         b.expect(plain_frame(2))
         b.write(plain_frame(3))
