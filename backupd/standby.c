@@ -94,7 +94,7 @@ static void forget(struct standby *s, json_int_t id)
         return;
     }
     child_event(&s->child, LOG_LEVEL_WARN, "forgotten", "the record of this VM is dropped");
-    child_reply_last(&s->child, id);
+    child_reply_last(&s->child, id, NULL, NULL);
     standby_end(s);
 }
 
@@ -174,6 +174,21 @@ static int start(struct standby *s, struct err *err)
     return 0;
 }
 
+static void tear_down(struct standby *s)
+{
+    struct event *events[] = {s->watch_ev, s->status_ev, s->part_ev, s->greet_ev, s->idle_ev};
+
+    for (size_t i = 0; i < ARRAY_LEN(events); i++) {
+        if (events[i])
+            event_free(events[i]);
+    }
+    link_free(s->newcomer, true);
+    link_free(s->link, true);
+    standby_drop_replica(s);
+    frameq_free(&s->held);
+    hv_close(s->hv);
+}
+
 int standby_main(const char *uuid_text, const struct backupd_conf *conf)
 {
     struct err err;
@@ -192,12 +207,8 @@ int standby_main(const char *uuid_text, const struct backupd_conf *conf)
     else
         event_base_dispatch(s->child.base);
 
-    link_free(s->newcomer, true);
-    link_free(s->link, true);
-    standby_drop_replica(s);
-    frameq_free(&s->held);
-    hv_close(s->hv);
-    event_base_free(s->child.base);
+    tear_down(s);
+    child_free(&s->child);
     free(s);
     return rc < 0;
 }

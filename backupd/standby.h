@@ -58,7 +58,8 @@ struct standby {
 
     struct detector detector;
     struct lease_granted granted;
-    struct mono deferred; /* detector.last when a suspicion was put off for unread input */
+    struct mono record_at; /* when the last whole record came */
+    struct mono deferred;  /* detector.last when a suspicion was put off for unread input */
     struct event *watch_ev, *status_ev, *part_ev, *greet_ev, *idle_ev;
     bool parting;           /* BYE sent: waiting for BYE_ACK, a short while */
     bool ending;            /* the child ends once it has parted */

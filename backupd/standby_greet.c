@@ -210,7 +210,8 @@ static void on_record(struct link *link, const struct session_event *ev, void *a
     struct refusal why = {0};
 
     if (link == s->link) {
-        detector_heard(&s->detector, mono_now());
+        s->record_at = mono_now();
+        detector_heard(&s->detector, s->record_at);
         standby_record_in(s, ev);
         return;
     }

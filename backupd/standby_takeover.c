@@ -93,6 +93,11 @@ void standby_watch(struct standby *s)
         arm(s, NS_PER_MS);
         return;
     }
+    /* A large record takes its time on a slow link, and its parts show life as well; but not for
+     * ever. */
+    int64_t ceiling = s->conf->detector_ceiling_ms * NS_PER_MS;
+    if (s->link && mono_sub(link_heard(s->link), s->record_at) < ceiling)
+        detector_heard(&s->detector, link_heard(s->link));
     if (s->forced || detector_suspects(&s->detector, now)) {
         suspect(s, now);
         return;

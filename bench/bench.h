@@ -29,6 +29,9 @@ int bench_emit(struct bench *b, json_t *line, struct err *err) MUST_CHECK;
 /** The line that says which machine this was. */
 int bench_host(struct bench *b, struct err *err) MUST_CHECK;
 
+/** How busy the machine is with other things, as a line before the measure `name`. -1 with err. */
+int bench_noise(struct bench *b, const char *name, struct err *err) MUST_CHECK;
+
 /** Quick runs do less of the same. */
 static inline int bench_amount(const struct bench *b, int full, int quick)
 {

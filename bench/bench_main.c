@@ -128,7 +128,7 @@ static int run_all(struct bench *b, const char *only)
         if (only && strcmp(m->name, only) != 0)
             continue;
         printf("\n%s (%s)\n", m->title, m->name);
-        if (m->run(b, &err) < 0) {
+        if (bench_noise(b, m->name, &err) < 0 || m->run(b, &err) < 0) {
             log_errx("%s: %s%s%s", m->name, err.text, *err.hint ? "; " : "", err.hint);
             failed = 1;
             if (proc_sleep_ms(0) < 0)

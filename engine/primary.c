@@ -54,7 +54,7 @@ void primary_refuse(struct primary *p, const char *code, const struct err *err)
     struct err ignored;
 
     child_event(&p->child, LOG_LEVEL_WARN, "refused", "not protected: %s", err->text);
-    child_reply_err(&p->child, p->protect_id, code, err);
+    child_reply_last(&p->child, p->protect_id, code, err);
     p->protect_id = 0;
     /* As before, except that a generation once used is never used again. */
     if (!p->rec_known) {
@@ -261,6 +261,13 @@ static void on_parent_gone(struct chan *chan, void *arg)
 
 static void tear_down(struct primary *p)
 {
+    struct event *events[] = {p->retry_ev, p->greet_ev, p->epoch_ev,
+                              p->code_ev,  p->leave_ev, p->status_ev};
+
+    for (size_t i = 0; i < ARRAY_LEN(events); i++) {
+        if (events[i])
+            event_free(events[i]);
+    }
     dial_cancel(p->dial);
     link_free(p->link, true);
     primary_guard_stop(p);
@@ -286,7 +293,7 @@ int primary_main(const char *uuid_text, const struct remusd_conf *conf)
     }
     event_base_dispatch(p->child.base);
     tear_down(p);
-    event_base_free(p->child.base);
+    child_free(&p->child);
     free(p);
     return 0;
 }

@@ -24,7 +24,7 @@ static void reply_goal_err(struct primary *p, const char *code, const char *hint
 /** For a child that ends now. */
 static void reply_goal_ok(struct primary *p)
 {
-    child_reply_last(&p->child, p->goal_id);
+    child_reply_last(&p->child, p->goal_id, NULL, NULL);
     p->goal_id = 0;
 }
 

@@ -84,35 +84,43 @@ void child_event(struct child *c, enum log_level level, const char *name, const 
     event_text(c, level, name, text);
 }
 
-void child_reply_ok(struct child *c, json_int_t id, json_t *fields)
+/** `reply` is stolen. `last`: the child ends now. */
+static void send_reply(struct child *c, json_int_t id, json_t *reply, bool last)
 {
-    if (id == 0) {
-        json_decref(fields);
+    if (id == 0 || !reply) {
+        json_decref(reply);
         return;
     }
-    json_t *m = json_pack("{s:s, s:I, s:b}", "type", "reply", "id", id, "ok", 1);
-    if (m && fields)
-        json_object_update(m, fields);
-    json_decref(fields);
-    send_stolen(c, m, true);
+    json_object_set_new(reply, "type", json_string("reply"));
+    json_object_set_new(reply, "id", json_integer(id));
+    if (last)
+        json_object_set_new(reply, "last", json_true());
+    send_stolen(c, reply, true);
 }
 
-void child_reply_last(struct child *c, json_int_t id)
+static json_t *refusal(const char *code, const struct err *err)
 {
-    if (id != 0)
-        send_stolen(
-            c, json_pack("{s:s, s:I, s:b, s:b}", "type", "reply", "id", id, "ok", 1, "last", 1),
-            true);
+    return json_pack("{s:b, s:s, s:s, s:s}", "ok", 0, "code", code, "error", err->text, "hint",
+                     err->hint);
+}
+
+void child_reply_ok(struct child *c, json_int_t id, json_t *fields)
+{
+    json_t *reply = json_pack("{s:b}", "ok", 1);
+    if (reply && fields)
+        json_object_update(reply, fields);
+    json_decref(fields);
+    send_reply(c, id, reply, false);
 }
 
 void child_reply_err(struct child *c, json_int_t id, const char *code, const struct err *err)
 {
-    if (id == 0)
-        return;
-    send_stolen(c,
-                json_pack("{s:s, s:I, s:b, s:s, s:s, s:s}", "type", "reply", "id", id, "ok", 0,
-                          "code", code, "error", err->text, "hint", err->hint),
-                true);
+    send_reply(c, id, refusal(code, err), false);
+}
+
+void child_reply_last(struct child *c, json_int_t id, const char *code, const struct err *err)
+{
+    send_reply(c, id, code ? refusal(code, err) : json_pack("{s:b}", "ok", 1), true);
 }
 
 void child_status(struct child *c, json_t *status)
@@ -171,6 +179,12 @@ json_t *child_degraded_json(const struct child *c)
                              (json_int_t)(mono_sub(mono_now(), d->since) / NS_PER_MS)));
     }
     return array;
+}
+
+void child_free(struct child *c)
+{
+    chan_free(c->chan);
+    event_base_free(c->base);
 }
 
 void child_done(struct child *c)

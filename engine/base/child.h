@@ -49,8 +49,11 @@ void child_event(struct child *c, enum log_level level, const char *name, const 
 /** Answers command `id` (0: nobody waits). `fields` is stolen and may be NULL. */
 void child_reply_ok(struct child *c, json_int_t id, json_t *fields);
 void child_reply_err(struct child *c, json_int_t id, const char *code, const struct err *err);
-/** As child_reply_ok, for a child that ends now: given to the asker when the process is gone. */
-void child_reply_last(struct child *c, json_int_t id);
+/**
+ * The answer of a child that ends now: given to the asker when the process is gone and the VM is
+ * free again. `code` NULL: success.
+ */
+void child_reply_last(struct child *c, json_int_t id, const char *code, const struct err *err);
 
 /** Sends {"type": "status", "status": OBJECT}; stolen. Dropped when the parent does not read. */
 void child_status(struct child *c, json_t *status);
@@ -61,6 +64,9 @@ void child_degrade(struct child *c, const char *cause, const char *fmt, ...) PRI
 void child_restore(struct child *c, const char *cause);
 /** New array for the status object. */
 json_t *child_degraded_json(const struct child *c);
+
+/** Frees the loop and the channel, after the loop has ended. */
+void child_free(struct child *c);
 
 /** {"type": "done"} and the end of the channel. */
 void child_done(struct child *c);

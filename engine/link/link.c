@@ -135,6 +135,11 @@ uint64_t link_bytes_sent(const struct link *link)
     return link->sent;
 }
 
+struct mono link_heard(const struct link *link)
+{
+    return link->heard;
+}
+
 uint64_t link_bytes_received(const struct link *link)
 {
     return link->received;

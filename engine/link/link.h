@@ -59,6 +59,8 @@ size_t link_budget(const struct link *link);
 size_t link_queued(const struct link *link);
 uint64_t link_bytes_sent(const struct link *link); /* accepted by the socket */
 uint64_t link_bytes_received(const struct link *link);
+/** When octets last came, be it a part of a record; long past when none did. */
+struct mono link_heard(const struct link *link);
 
 /** Octets wait in the socket that were not read yet: the peer is not silent, this process was late.
  */

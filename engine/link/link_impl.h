@@ -28,7 +28,8 @@ struct link {
     struct link_pace pace;
     size_t unsent; /* what the kernel may hold unsent, as last set */
     uint64_t sent, received;
-    int write_error; /* of link_flush, for the loop to tell; 0: none */
+    struct mono heard; /* when octets last came */
+    int write_error;   /* of link_flush, for the loop to tell; 0: none */
     bool was_full, over, busy, dropped;
     char peer[128];
 };

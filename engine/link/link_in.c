@@ -77,6 +77,7 @@ void link_take_input(struct link *link, unsigned reads)
             return;
         }
         link->received += (uint64_t)n;
+        link->heard = mono_now();
         link->in_end += (size_t)n;
         if (!parse(link) || (size_t)n < room)
             return;

@@ -27,7 +27,7 @@ class Witness(threading.Thread):
             except OSError:
                 continue
             at = words.find(self.rig.dir + "/")
-            if at >= 0 and int(pid) not in self.host:
+            if at >= 0:  # again each time: between fork and exec it looks like its parent
                 name = words[at + len(self.rig.dir) + 1:].split("/")[0].split("\0")[0]
                 self.host[int(pid)] = (name, "simvm" in words.split("\0")[0])
 

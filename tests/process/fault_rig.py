@@ -84,7 +84,8 @@ class Run:
         self.proxy = Proxy(self.b.address)
         # Where nobody is left to answer, requests have to be given up.
         patience = 1500 if set(SILENT) & set(self.case.outcomes) else 60000
-        self.client = self.rig.client(self.vm, seconds=3600, clients=3, interval_ms=4, retry_ms=100,
+        # Out of step with the epochs: requests come at every moment of one, not only after a release.
+        self.client = self.rig.client(self.vm, seconds=3600, clients=24, interval_ms=37, retry_ms=100,
                                       timeout_ms=patience)
         self.wait_served()
 

@@ -181,11 +181,11 @@ def test_strangers_take_no_places():
     with Pair(hold="backup", b_conf={"max_vms": 4}) as pair:
         for _ in range(12):
             throw(pair, hello_start(RNG.randbytes(16)) + bytes(40))
+        wait_for("strangers' processes end", lambda: len(pair.b.call("list")["vms"]) == 1)
         second = pair.rig.vm(number=2)
         reply = pair.a.call("protect", vm=second.uuid, to=pair.b.address)
         assert reply["ok"], reply
         wait_for("the second VM is protected", lambda: pair.a.state(second.uuid) == "protected")
-        wait_for("strangers' processes end", lambda: len(pair.b.call("list")["vms"]) == 2)
         names = {name.split(".")[0] for name in os.listdir(pair.b.state_dir)}
         assert names == {pair.vm.uuid, second.uuid}, f"strangers left files: {names}"
 

@@ -154,15 +154,16 @@ def test_slow_link():
         pids = [pair.a.child_pid(pair.vm.uuid), pair.b.child_pid(pair.vm.uuid)]
         pair.proxy.slow(4096, 0.02)
         time.sleep(2)
-        early, stops = [rss_kib(pid) for pid in pids], len(pair.said(pair.a, "lease-lost"))
+        early = [rss_kib(pid) for pid in pids]
         time.sleep(6)
         assert not pair.failed_over(), pair.b.events()
         late = [rss_kib(pid) for pid in pids]
         status = pair.at_a()
         assert status["missed_deadlines"] > start["missed_deadlines"], status
         assert status["epochs_sealed"] > start["epochs_sealed"], status
-        # What is on its way when the link becomes slow may cost the lease once.
-        assert len(pair.said(pair.a, "lease-lost")) == stops, "the guest is stopped: %s" % pair.a.events()
+        # What is on its way when the link becomes slow may cost the lease once, but not for long.
+        wait_for("the guest runs on the slow link", lambda: pair.at_a()["state"] != "blocked" and
+                 pair.info("A")["running"])
         for old, new in zip(early, late):
             assert new < old + 32 * 1024, f"memory grows: {early} KiB, then {late} KiB"
         pair.proxy.heal()

@@ -25,9 +25,10 @@ sys.path[:0] = [str(HERE), str(HERE.parent)]
 
 import tap  # noqa: E402
 from lablib import images, network, transfer  # noqa: E402
-from lablib.laboratory import Laboratory  # noqa: E402
+from lablib.laboratory import Laboratory, check_memory  # noqa: E402
 from lablib.layout import (ECHO_PORT, GUEST_IP, GUEST_IP6, NUMBERED_PORT, PATTERN_PORT,  # noqa: E402
                            LabError, host_ip)
+from lablib.machine import Mode  # noqa: E402
 
 PATIENCE_S = 120
 REPLY_S = 20
@@ -39,7 +40,7 @@ class Fixture:
 
     def __init__(self):
         self.lab, self.reason = None, None
-        self.directory = Path(tempfile.mkdtemp(prefix="lab-", dir="/tmp"))
+        self.directory = Path(tempfile.mkdtemp(prefix="lab-"))
         os.environ["REMUS_LAB_DIR"] = str(self.directory)
 
     def obstacle(self):
@@ -54,6 +55,7 @@ class Fixture:
                                                 stderr=subprocess.DEVNULL).returncode:
             return "not root, and no user namespaces"
         try:
+            check_memory(Mode())
             images.ensure()
         except LabError as error:
             return str(error)

@@ -10,8 +10,10 @@
 #include <sys/socket.h>
 #include <unistd.h>
 
+#include "engine/base/log.h"
 #include "engine/base/mono.h"
 #include "engine/hv/xen/format/xen_stream.h"
+#include "engine/hv/xen/xen_keeper.h"
 
 #define START_MS   30000
 #define FEED_MS    20000
@@ -45,6 +47,8 @@ static int restore(libxl_ctx *ctx, int fd, void *arg)
     }
     libxl_domain_restore_params_dispose(&params);
     libxl_domain_config_dispose(&config);
+    if (rc == 0 && xen_keeper_start(ctx, domid, plan->config))
+        log_warn("nothing will be done when the VM shuts down");
     return rc ? 1 : 0;
 }
 

@@ -75,20 +75,23 @@ class Channel:
         if stdin is None:
             self.send(b"i", b"")
         while True:
-            sources = [self.sock] + ([stdin] if stdin is not None and not self.unsent else [])
-            sinks = [self.sock] if self.unsent else []
-            readable, writable, _ = select.select(sources, sinks, [], POLL_S)
-            self.check()
-            if writable:
-                self.flush()
-            if stdin in readable:
-                stdin = self.pass_input(stdin)
-            if self.sock in readable:
-                self.receive()
+            stdin = self.exchange(stdin)
             for kind, data in self.frames():
                 if kind == b"x":
                     return struct.unpack(">I", data)[0]
                 (out if kind == b"o" else err)(data)
+
+    def exchange(self, stdin):
+        """Sends and receives what is possible now; returns the input, None after its end."""
+        sources = [self.sock] + ([stdin] if stdin is not None and not self.unsent else [])
+        sinks = [self.sock] if self.unsent else []
+        readable, writable, _ = select.select(sources, sinks, [], POLL_S)
+        self.check()
+        if writable:
+            self.flush()
+        if self.sock in readable:
+            self.receive()
+        return self.pass_input(stdin) if stdin in readable else stdin
 
     def pass_input(self, stdin):
         data = os.read(stdin.fileno(), CHUNK)

@@ -151,7 +151,13 @@ def add_files(sub):
     sub.add_argument("dest")
 
 
+def ended(*_):
+    """What was begun is undone first."""
+    sys.exit(128 + signal.SIGTERM)
+
+
 def main():
+    signal.signal(signal.SIGTERM, ended)
     args = parser().parse_args()
     try:
         return args.function(Laboratory(say), args) or 0

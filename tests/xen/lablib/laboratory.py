@@ -9,6 +9,7 @@ import socket
 import subprocess
 import time
 from contextlib import contextmanager
+from pathlib import Path
 
 from lablib import agent, images, procs
 from lablib.layout import HOSTS, LINKS, LabError, digest, make_run_dir, run_dir
@@ -19,6 +20,14 @@ BOOT_LIMIT_S = 300
 BOOTED = "booted"       # the snapshot that `up` makes for the next `up`
 READY_POLL_S = 0.5
 RUN_LIMIT_S = 60
+
+
+def check_memory(mode):
+    """The hosts touch all of theirs, and a machine that runs out of memory ends something else."""
+    needed = len(HOSTS) * mode.memory_mb
+    for line in Path("/proc/meminfo").read_text().splitlines():
+        if line.startswith("MemAvailable:") and int(line.split()[1]) // 1024 < needed:
+            raise LabError(f"the hosts need {needed} MB of memory, there are {int(line.split()[1]) // 1024}")
 
 
 class Laboratory:
@@ -76,6 +85,7 @@ class Laboratory:
                 return self.complete(mode, fresh)
             try:
                 self.take_down()
+                check_memory(mode)
                 self.namespace.start(owner)
                 self.state_file.write_text(json.dumps(
                     {"build": str(build.path), "root": str(build.root.path),
