@@ -4,6 +4,7 @@
 #include <poll.h>
 #include <signal.h>
 #include <stdio.h>
+#include <sys/prctl.h>
 #include <sys/syscall.h>
 #include <sys/wait.h>
 #include <unistd.h>
@@ -13,6 +14,7 @@
 
 #define DESTROY_MS 60000 /* libxl waits for devices to be unplugged */
 #define GONE_MS    30000
+#define FREED_MS   5000 /* then its memory is still held by somebody's mapping */
 #define POLL_US    20000
 
 /*
@@ -25,6 +27,7 @@ static _Noreturn void run(const struct xen_hv *x, xen_job_fn fn, int fd, void *a
     libxl_ctx *ctx = NULL;
     sigset_t none;
 
+    prctl(PR_SET_NAME, "remus-libxl");
     setsid(); /* a signal to the daemon's group is not for this one */
     for (int sig = 1; sig < SIGRTMIN; sig++)
         signal(sig, SIG_DFL);
@@ -87,6 +90,14 @@ static int destroy_job(libxl_ctx *ctx, int fd, void *arg)
     return libxl_domain_destroy(ctx, *(uint32_t *)arg, NULL) ? 1 : 0;
 }
 
+/* Its memory can be used again. */
+static bool is_freed(const struct xen_hv *x, uint32_t domid)
+{
+    xc_domaininfo_t info;
+
+    return xc_domain_getinfolist(x->xch, domid, 1, &info) != 1 || info.domain != domid;
+}
+
 int xen_dom_destroy(const struct xen_hv *x, uint32_t domid, const struct uuid *uuid,
                     struct err *err)
 {
@@ -100,13 +111,16 @@ int xen_dom_destroy(const struct xen_hv *x, uint32_t domid, const struct uuid *u
     xen_job_ended(&job, DESTROY_MS);
     xen_job_finish(&job);
     /* Somebody else may have been about it too: what counts is that it is gone. */
-    struct mono end = mono_add(mono_now(), GONE_MS * NS_PER_MS);
+    struct mono start = mono_now();
     while (xen_dom_info(x, domid, uuid, &info) == 0) {
-        if (mono_before(end, mono_now())) {
+        if (mono_sub(mono_now(), start) > GONE_MS * NS_PER_MS) {
             errno = EIO;
             return err_set(err, "see xl destroy", "domain %u is still there", domid);
         }
         usleep(POLL_US);
     }
+    start = mono_now();
+    while (!is_freed(x, domid) && mono_sub(mono_now(), start) < FREED_MS * NS_PER_MS)
+        usleep(POLL_US);
     return 0;
 }

@@ -3,6 +3,7 @@
 
 #include <signal.h>
 #include <stdio.h>
+#include <sys/prctl.h>
 #include <unistd.h>
 
 #include "engine/base/log.h"
@@ -101,6 +102,7 @@ int xen_keeper_start(libxl_ctx *ctx, uint32_t domid, const char *json)
     pid_t pid = fork();
     if (pid != 0)
         return pid < 0 ? -1 : 0;
+    prctl(PR_SET_NAME, "remus-keeper");
     setsid();
     signal(SIGPIPE, SIG_IGN); /* the log may end before the domain does */
     libxl_postfork_child_noexec(ctx);

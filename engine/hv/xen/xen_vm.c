@@ -114,6 +114,7 @@ int xen_destroy(struct hv_vm *vm, struct err *err)
 {
     struct xen_vm *v = xen_vm_of(vm);
 
+    xen_mem_free(&v->mem); /* or it could not be freed */
     if (xen_dom_destroy(v->x, v->domid, &v->uuid, err))
         return -1;
     release(v);
