@@ -4,6 +4,7 @@
 # make deps       install the Debian packages that building and testing need, when one is missing
 # make check      deps, build, run every test and the lint; ONLY=PATTERN chooses tests
 # make check-asan the same tests under AddressSanitizer and UndefinedBehaviorSanitizer
+# make check-xen  the tests on two emulated Xen hosts (tests/xen/README.md)
 # make lint       only the lint
 # make fuzz       FUZZ_SECONDS=N for each target, FUZZ=NAME for one (tests/fuzz/fuzz_NAME.c)
 # make bench      BENCH_ARGS=... are handed to remus-bench
@@ -96,7 +97,7 @@ FUZZ_REPLAY := $(FUZZERS:%=$(BUILD)/fuzz/%.replay)
 HELPERS    := $(patsubst tests/process/%.c,$(BUILD)/helpers/%,$(wildcard tests/process/*.c))
 TEST_LIBS  := $(call libs,engine backupd tools tools/sim engine/hv/xen/format $(CORE_LIBS))
 
-.PHONY: all tests check check-asan lint fuzz fuzzers bench deps install uninstall clean format
+.PHONY: all tests check check-asan check-xen lint fuzz fuzzers bench deps install uninstall clean format
 .PHONY: libs-found FORCE
 all: $(PROGRAMS:%=$(BUILD)/%)
 tests: $(UNIT_TESTS) $(FUZZ_REPLAY) $(HELPERS)
@@ -164,6 +165,10 @@ check-asan:
 	+$(Q)$(MAKE) --no-print-directory check BUILD=build-asan \
 		SANITIZE="-fsanitize=address,undefined -fno-sanitize-recover=all" \
 		CFLAGS="-O1 -g -fno-omit-frame-pointer" RUN_ALL_ARGS="--no-lint --time-factor 3"
+
+# Two emulated Xen hosts (tests/xen/README.md): minutes, and a gigabyte of cache the first time.
+check-xen: all
+	$(Q)tests/run_all.py --build $(BUILD) --xen --no-lint --only '^xen/'
 
 lint:
 	$(Q)tests/lint/lint.py

@@ -22,7 +22,7 @@ from pathlib import Path
 import tap
 
 ROOT = Path(__file__).resolve().parent.parent
-LIMIT_S = {"unit": 60, "fuzz": 120, "process": 300, "lint": 600}
+LIMIT_S = {"unit": 60, "fuzz": 120, "process": 300, "lint": 600, "xen": 1500}
 SLOWEST_SHOWN = 10
 # Not: warnings, and complaints of a leak check that was itself killed.
 SANITIZER_ERROR = re.compile(r"ERROR: \w+Sanitizer|runtime error:")
@@ -39,7 +39,7 @@ class Outcome:
         self.job, self.results, self.output, self.seconds = job, results, output, seconds
 
 
-def find_jobs(build, with_lint):
+def find_jobs(build, with_lint, with_xen):
     jobs = []
     for source in sorted((ROOT / "tests/unit").glob("test_*.c")):
         jobs.append(Job("unit", source.stem, [build / "tests" / source.stem]))
@@ -50,10 +50,13 @@ def find_jobs(build, with_lint):
     if with_lint:
         for check in subprocess.check_output([ROOT / "tests/lint/lint.py", "--list"], text=True).split():
             jobs.append(Job("lint", check, [ROOT / "tests/lint/lint.py", check]))
-    for source in sorted((ROOT / "tests/process").glob("test_*.py")):
+    scripts = [("process", s) for s in sorted((ROOT / "tests/process").glob("test_*.py"))]
+    if with_xen:
+        scripts += [("xen", s) for s in sorted((ROOT / "tests/xen").glob("test_*.py"))]
+    for kind, source in scripts:
         text = source.read_text()
         limit = re.search(r"^# time-limit-s: (\d+)$", text, re.MULTILINE)
-        jobs.append(Job("process", source.stem, [sys.executable, source],
+        jobs.append(Job(kind, source.stem, [sys.executable, source],
                         alone=re.search(r"^# run-alone$", text, re.MULTILINE) is not None,
                         limit_s=int(limit.group(1)) if limit else None))
     return jobs
@@ -185,11 +188,12 @@ def main():
     parser.add_argument("--only", metavar="PATTERN", help="regular expression on the tests' names")
     parser.add_argument("--list", action="store_true", help="print the names and stop")
     parser.add_argument("--no-lint", action="store_true")
+    parser.add_argument("--xen", action="store_true", help="also the tests on emulated Xen hosts")
     parser.add_argument("--workers", type=int, default=2, help="tests at a time (default 2)")
     parser.add_argument("--time-factor", type=float, default=1, help="multiplies every time limit")
     args = parser.parse_args()
 
-    jobs = find_jobs(Path(args.build).resolve(), not args.no_lint)
+    jobs = find_jobs(Path(args.build).resolve(), not args.no_lint, args.xen)
     if args.only:
         jobs = [job for job in jobs if re.search(args.only, job.name)]
     if args.list:

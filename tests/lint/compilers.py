@@ -37,11 +37,18 @@ def library_flags():
     return subprocess.check_output(["pkg-config", "--cflags", *LIBRARIES], text=True).split()
 
 
+def buildable(paths):
+    """Without Xen's development files (Debian: libxen-dev) its backend is not built, and not judged here."""
+    if subprocess.run(["pkg-config", "--exists", "xencontrol", "xenlight"], check=False).returncode == 0:
+        return paths
+    return [p for p in paths if not str(p).startswith("engine/hv/xen/") or "/format/" in str(p)]
+
+
 def clang_build():
     """gcc has its say in the build; clang has another opinion on what is dubious."""
     flags = WARNINGS + library_flags()
     yield from run_each(lambda path: run(["clang", *flags, "-fsyntax-only", path]),
-                        source.c_files(".c"))
+                        buildable(source.c_files(".c")))
 
 
 def headers_alone():
@@ -52,7 +59,7 @@ def headers_alone():
         text = f'#include "{path}"\n#include "{path}"\nextern int lint_not_empty;\n'
         return run(["gcc", *flags, "-fsyntax-only", "-x", "c", "-"], input=text)
 
-    yield from run_each(compile_header, source.c_files(".h"))
+    yield from run_each(compile_header, buildable(source.c_files(".h")))
 
 
 def clang_format():
