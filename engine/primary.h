@@ -23,7 +23,9 @@
  *   primary_sync.c     first copy of a session, VM running
  *   primary_loop.c     the epoch: deadline, capture, coding, seal, release
  *   primary_guard.c    lease, fault detector, heartbeats, life of the VM
- *   primary_leave.c    unprotect, shutdown, planned failover, fenced
+ *   primary_leave.c    unprotect, shutdown, planned failover
+ *   primary_gone.c     handed over, fenced, the VM switched off or crashed
+ *   primary_start.c    open the VM and everything around it, from a command or a record
  *   primary_status.c   the status object
  *
  * Phases:
@@ -131,6 +133,10 @@ void primary_let(struct primary *p, unsigned why);
 /** Makes the record durable in `state`. -1: it is not, and must not be acted upon. */
 int primary_record(struct primary *p, enum vmrecord_state state) MUST_CHECK;
 
+/* primary_start.c */
+/** `cmd` is protect (`id` waits for the answer) or resume (`id` 0). */
+void primary_start(struct primary *p, json_t *cmd, json_int_t id);
+
 /* primary_greet.c */
 void primary_connect(struct primary *p);
 void primary_retry_later(struct primary *p);
@@ -169,10 +175,18 @@ void primary_lease_start(struct primary *p, struct mono sent);
 void primary_lease_renew(struct primary *p, struct mono sent, uint32_t lease_ms);
 
 /* primary_leave.c */
+/** Answers the command that waits for the goal; `ok` is for a child that ends now. */
+void primary_reply_goal_err(struct primary *p, const char *code, const char *hint,
+                            const char *text);
+void primary_reply_goal_ok(struct primary *p);
+/** From now on the way out takes a few seconds at most. */
+void primary_bound_leaving(struct primary *p);
 void primary_leave(struct primary *p, enum primary_goal goal, json_int_t id, bool force);
 /** A session is open and the goal is not GOAL_PROTECT. */
 void primary_leave_step(struct primary *p);
 void primary_bye_acked(struct primary *p);
+
+/* primary_gone.c */
 void primary_handed_over(struct primary *p, uint64_t generation);
 /** The backup says that it runs the VM: destroys the stale copy here. */
 void primary_fenced(struct primary *p, const char *text, uint64_t generation);

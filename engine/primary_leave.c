@@ -13,7 +13,7 @@
 #define SMALL_RECORD     512
 #define LEAVE_TIMEOUT_MS 3000
 
-static void reply_goal_err(struct primary *p, const char *code, const char *hint, const char *text)
+void primary_reply_goal_err(struct primary *p, const char *code, const char *hint, const char *text)
 {
     struct err err;
     (void)err_set(&err, hint, "%s", text);
@@ -22,7 +22,7 @@ static void reply_goal_err(struct primary *p, const char *code, const char *hint
 }
 
 /** For a child that ends now. */
-static void reply_goal_ok(struct primary *p)
+void primary_reply_goal_ok(struct primary *p)
 {
     child_reply_last(&p->child, p->goal_id, NULL, NULL);
     p->goal_id = 0;
@@ -41,7 +41,7 @@ static void unprotect_by_force(struct primary *p)
                 "protection ended without the backup's word");
     primary_released(p);
     forget_record(p);
-    reply_goal_ok(p);
+    primary_reply_goal_ok(p);
     primary_end(p);
 }
 
@@ -61,7 +61,7 @@ static void on_leave_timeout(evutil_socket_t fd, short what, void *arg)
     primary_end(p);
 }
 
-static void bound_leaving(struct primary *p)
+void primary_bound_leaving(struct primary *p)
 {
     if (!p->leave_ev)
         p->leave_ev = event_new(p->child.base, -1, 0, on_leave_timeout, p);
@@ -145,11 +145,12 @@ static bool already_leaving(struct primary *p, enum primary_goal goal, json_int_
         return false;
     bool begun = p->goal != GOAL_FAILOVER || p->phase == PRIMARY_LEAVING;
     if (goal == GOAL_SHUTDOWN && !begun) {
-        reply_goal_err(p, "failed", "start remusd again", "remusd stops before the failover");
+        primary_reply_goal_err(p, "failed", "start remusd again",
+                               "remusd stops before the failover");
         return false;
     }
     if (goal == GOAL_SHUTDOWN) {
-        bound_leaving(p); /* what was begun is brought to its end, but not for ever */
+        primary_bound_leaving(p); /* what was begun is brought to its end, but not for ever */
         return true;
     }
     struct err err;
@@ -162,7 +163,7 @@ static bool already_leaving(struct primary *p, enum primary_goal goal, json_int_
 static void leave_by_force(struct primary *p, json_int_t id)
 {
     if (p->goal_id)
-        reply_goal_err(p, "busy", "", "overtaken by unprotect --force");
+        primary_reply_goal_err(p, "busy", "", "overtaken by unprotect --force");
     p->goal_id = id;
     bool session = p->phase == PRIMARY_SYNCING || p->phase == PRIMARY_RUNNING;
     if (p->force || !session) {
@@ -171,7 +172,7 @@ static void leave_by_force(struct primary *p, json_int_t id)
     }
     p->force = true;
     p->goal = GOAL_UNPROTECT;
-    bound_leaving(p);
+    primary_bound_leaving(p);
     primary_leave_step(p);
 }
 
@@ -186,7 +187,7 @@ void primary_leave(struct primary *p, enum primary_goal goal, json_int_t id, boo
     p->goal = goal;
     p->goal_id = id;
     if (goal == GOAL_SHUTDOWN)
-        bound_leaving(p); /* otherwise a person waits and can give up */
+        primary_bound_leaving(p); /* otherwise a person waits and can give up */
     if (p->phase == PRIMARY_SYNCING || p->phase == PRIMARY_RUNNING)
         primary_leave_step(p);
     else if (!p->lease.in_force && goal != GOAL_FAILOVER && p->phase == PRIMARY_CONNECTING)
@@ -198,7 +199,7 @@ void primary_failover_refused(struct primary *p, const char *text)
     if (p->goal != GOAL_FAILOVER)
         return;
     p->goal = GOAL_PROTECT;
-    reply_goal_err(p, "refused", "the VM goes on here", text);
+    primary_reply_goal_err(p, "refused", "the VM goes on here", text);
 }
 
 void primary_bye_acked(struct primary *p)
@@ -212,84 +213,6 @@ void primary_bye_acked(struct primary *p)
         forget_record(p);
     }
     child_event(&p->child, LOG_LEVEL_INFO, "unprotected", "protection ended");
-    reply_goal_ok(p);
+    primary_reply_goal_ok(p);
     primary_end(p);
-}
-
-static void destroy_stale(struct primary *p, uint64_t generation)
-{
-    struct err err;
-
-    if (generation > p->rec.generation)
-        p->rec.generation = generation;
-    (void)FAULT(primary_fenced);
-    output_close(&p->output);
-    if (hv_destroy(p->vm, &err) < 0) {
-        child_event(&p->child, LOG_LEVEL_ERROR, "stale-not-destroyed",
-                    "the stale copy here is stopped and silent but not destroyed: %s", err.text);
-        return; /* the record still says that a backup may run it: the next start tries again */
-    }
-    p->vm = NULL;
-    if (primary_record(p, VM_FENCED) < 0)
-        log_errx("the VM's record could not be made durable");
-}
-
-void primary_handed_over(struct primary *p, uint64_t generation)
-{
-    child_event(&p->child, LOG_LEVEL_INFO, "handed-over",
-                "the VM runs at %s under generation %llu; destroyed here", p->rec.peer,
-                (unsigned long long)generation);
-    destroy_stale(p, generation);
-    reply_goal_ok(p);
-    primary_end(p);
-}
-
-void primary_fenced(struct primary *p, const char *text, uint64_t generation)
-{
-    /* A first protect of a VM that nobody promised to a backup: it is not ours to destroy. */
-    if (p->rec.state != VM_PROTECTING && !p->lease.in_force) {
-        struct err err;
-        (void)err_set(&err, "if the copy at the backup is gone: remusctl --backup forget VM there",
-                      "the backup refused: %s", text);
-        if (p->protect_id)
-            primary_refuse(p, "refused", &err);
-        else
-            primary_lost(p, "fenced", text);
-        return;
-    }
-    child_event(&p->child, LOG_LEVEL_WARN, "fenced",
-                "the backup runs the VM (generation %llu): the stale copy here is destroyed: %s",
-                (unsigned long long)generation, text);
-    destroy_stale(p, generation);
-    if (p->goal == GOAL_FAILOVER)
-        reply_goal_ok(p);
-    else
-        reply_goal_err(p, "refused", "", "the backup had taken the VM over");
-    primary_end(p);
-}
-
-void primary_vm_gone(struct primary *p, enum hv_gone how)
-{
-    bool session = p->phase == PRIMARY_SYNCING || p->phase == PRIMARY_RUNNING;
-
-    if (p->goal == GOAL_VM_OFF || p->goal == GOAL_VM_LOST)
-        return;
-    if (p->goal_id)
-        reply_goal_err(p, "failed", "", "the VM is gone");
-    child_event(&p->child, how == HV_SHUTDOWN ? LOG_LEVEL_INFO : LOG_LEVEL_ERROR,
-                how == HV_SHUTDOWN ? "vm-off" : "vm-crashed",
-                how == HV_SHUTDOWN ? "the guest powered off" : "the VM vanished");
-    p->goal = how == HV_SHUTDOWN ? GOAL_VM_OFF : GOAL_VM_LOST;
-    if (p->phase == PRIMARY_SYNCING && how == HV_CRASHED)
-        p->goal = GOAL_VM_OFF; /* nothing sealed in this session: nothing to resume */
-    bound_leaving(p);
-    if (session && p->coding && !p->capture.staged) {
-        /* Its pages went with it: silence lets the backup resume the last sealed epoch. */
-        primary_lost(p, "vm-crashed", "the VM vanished while its memory was being sent");
-        session = false;
-    }
-    if (session)
-        primary_leave_step(p);
-    else if (!p->lease.in_force)
-        primary_bye_acked(p);
 }

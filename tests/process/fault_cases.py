@@ -125,6 +125,15 @@ def meanwhile(who):
     return scenario
 
 
+def host_dies_meanwhile(run):
+    """On a long link several epochs are in flight, and what the guest answered in them is held. They are lost with
+    the host."""
+    run.proxy.delay(0.06)
+    steady(run)
+    run.proxy.freeze()
+    run.power_cut()
+
+
 # ---- the loop: its points, and a hit that lies in steady state ----
 
 PRIMARY_LOOP = {
@@ -147,7 +156,8 @@ ASLEEP = "sleep-ms=400"
 
 
 def loop_cases(at, number, nth, by_side):
-    """Each of the five processes is killed there; the two ways of holding output take turns."""
+    """Each of the five processes is killed there, and then host A with all of its; the two ways of holding output
+    take turns."""
     cases = []
     for turn, (action, scenario, outcome, says) in enumerate(by_side):
         hold = ("backup", "primary")[(number + turn) % 2]
@@ -162,6 +172,7 @@ PRIMARY_DEATHS = [
     ("kill-pid={b}", steady, "again", BACKUPD_DIED),
     (ASLEEP, meanwhile("backup child"), "again", B_CHILD_DIED),
     (ASLEEP, meanwhile("remusd"), "again", REMUSD_DIED),
+    (ASLEEP, host_dies_meanwhile, "taken over", TAKEN_OVER),
 ]
 BACKUP_DEATHS = [
     ("kill", steady, "again", B_CHILD_DIED),
@@ -169,6 +180,7 @@ BACKUP_DEATHS = [
     ("kill-pid={a}", steady, "again", REMUSD_DIED),
     (ASLEEP, meanwhile("primary child"), "again", A_CHILD_DIED),
     (ASLEEP, meanwhile("backupd"), "again", BACKUPD_DIED),
+    (ASLEEP, host_dies_meanwhile, "taken over", TAKEN_OVER),
 ]
 
 

@@ -127,7 +127,7 @@ class Run:
         return f"fault point {self.point}: {self.case.action.split('=')[0]}" in self.armed().text()
 
     def wait_hit(self, timeout=30):
-        wait_for(f"fault point {self.point} is reached", self.was_hit, timeout)
+        wait_for(f"fault point {self.point} is reached", self.was_hit, timeout, 0.005)
 
     def at_a(self):
         return self.look(self.a) if self.power else {}

@@ -152,6 +152,17 @@ class Proxy(threading.Thread):
         """As half_open, but connections can still be made."""
         self.set(direction, dropped=True)
 
+    def hold_connections(self):
+        """New connections wait, what is sent on them with them, until they are let in."""
+        with self.lock:
+            self.accepting = False
+
+    def let_in(self, newest_first=False):
+        with self.lock:
+            if newest_first:
+                self.held.reverse()
+            self.accepting = True
+
     def slow(self, chunk, pause_s, direction="both"):
         self.set(direction, chunk=chunk, pause_s=pause_s)
 

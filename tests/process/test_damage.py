@@ -16,7 +16,7 @@ import tap  # noqa: E402
 
 RNG = random.Random(20)
 MAGIC = 0x31534D52
-HELLO, EPOCH_BEGIN, PAGES, EPOCH_END, ACK = 1, 2, 3, 7, 66
+HELLO, PAGES, EPOCH_END, ACK = 1, 3, 7, 66
 
 
 def header(kind, length, crc=0, generation=1, sequence=0, magic=MAGIC, flags=0):

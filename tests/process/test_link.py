@@ -12,7 +12,7 @@ from rig import wait_for  # noqa: E402
 import tap  # noqa: E402
 
 
-def taken_over_and_fenced(pair, break_link, seconds=7):
+def taken_over_and_fenced(pair, break_link, seconds=5):
     """The fault lasts until B runs the VM; when it is over, A has to find out."""
     client = pair.rig.client(pair.vm, seconds=seconds, clients=4)
     pair.wait_epochs(20)
@@ -48,7 +48,7 @@ def test_half_open_primary_not_heard():
 def test_half_open_primary_deaf():
     """B hears A and grants leases that A never gets: A stops the VM, then gives the link up, and B takes over."""
     with Pair(hold="backup", a_conf={"detector_ceiling_ms": 1500}) as pair:
-        taken_over_and_fenced(pair, lambda proxy: proxy.half_open("down"), seconds=9)
+        taken_over_and_fenced(pair, lambda proxy: proxy.half_open("down"), seconds=7)
 
 
 def test_silent_peer():
@@ -60,7 +60,7 @@ def test_silent_peer():
 def test_frozen_then_thawed():
     """What was stuck in the network arrives after B took over: A must not act on any of it."""
     with Pair(hold="primary", a_conf={"detector_ceiling_ms": 10000}) as pair:
-        client = pair.rig.client(pair.vm, seconds=6, clients=4)
+        client = pair.rig.client(pair.vm, seconds=5, clients=4)
         pair.wait_epochs(20)
         pair.proxy.freeze()
         pair.wait_state(pair.b, "active")
@@ -96,7 +96,7 @@ def test_welcome_lost():
 def test_deaf_for_a_moment():
     """Longer than the lease, but B hears A all the time: A stops the VM, and goes on when the answers come."""
     with Pair(hold="backup") as pair:
-        client = pair.rig.client(pair.vm, seconds=6, clients=4)
+        client = pair.rig.client(pair.vm, seconds=5, clients=4)
         pair.wait_epochs(20)
         before = pair.generation()
         pair.proxy.freeze("down")
@@ -128,6 +128,22 @@ def test_hiccups():
         pair.check_one_voice()
 
 
+def test_long_link():
+    """A tenth of a second each way: several epochs are in flight, and nothing is missed but time."""
+    with Pair(hold="backup") as pair:
+        client = pair.rig.client(pair.vm, seconds=3, clients=2, retry_ms=1000)
+        before = pair.generation()
+        pair.proxy.delay(0.1)
+        seen = 0
+        for _ in range(40):
+            seen = max(seen, pair.at_a()["inflight"])
+            time.sleep(0.05)
+        assert seen > 1, "no epoch was sent before the one before it was sealed"
+        check_client(client)
+        pair.proxy.heal()
+        assert pair.generation() == before and not pair.failed_over(), pair.a.events()
+
+
 def test_one_octet_at_a_time():
     """Each read returns one octet: every record boundary is met at every place."""
     with Pair({"pattern_rate": 100}, hold="backup") as pair:
@@ -148,14 +164,14 @@ def test_slow_link():
     vm_opts = {"dirty_rate": 1000, "dirty_span_mb": 8, "content": "random"}
     detector = {"detector_floor_ms": 2500, "detector_ceiling_ms": 6000}
     with Pair(vm_opts, a_conf=detector, b_conf=detector, hold="backup") as pair:
-        client = pair.rig.client(pair.vm, seconds=9, clients=2, retry_ms=1000, timeout_ms=60000)
+        client = pair.rig.client(pair.vm, seconds=8, clients=2, retry_ms=1000, timeout_ms=60000)
         pair.wait_epochs(20)
         before, start = pair.generation(), pair.at_a()
         pids = [pair.a.child_pid(pair.vm.uuid), pair.b.child_pid(pair.vm.uuid)]
         pair.proxy.slow(4096, 0.02)
         time.sleep(2)
         early = [rss_kib(pid) for pid in pids]
-        time.sleep(6)
+        time.sleep(5)
         assert not pair.failed_over(), pair.b.events()
         late = [rss_kib(pid) for pid in pids]
         status = pair.at_a()

@@ -155,6 +155,23 @@ def test_primary_back_before_the_link():
         pair.check_image("B")
 
 
+def test_connections_in_reverse():
+    """What A sent long ago arrives after what it sent last: older HELLOs are refused, and harm nothing."""
+    with Pair(hold="backup", a_conf={"connect_timeout_ms": 300}, b_conf={"detector_floor_ms": 3000}) as pair:
+        client = pair.rig.client(pair.vm, seconds=5, clients=2)
+        pair.wait_epochs(10)
+        before = pair.generation()
+        pair.proxy.hold_connections()
+        pair.proxy.cut()
+        wait_for("A tries again and again", lambda: pair.generation() >= before + 4)
+        pair.proxy.let_in(newest_first=True)
+        pair.wait_protected(above=before)
+        wait_for("an older HELLO is refused", lambda: pair.said(pair.b, "refused", "generation"))
+        pair.wait_epochs(10)
+        check_client(client)
+        assert not pair.failed_over() and pair.sessions() <= 3, pair.a.events()
+
+
 def test_backup_alone():
     """backupd without any primary is not in trouble."""
     with Pair(hold="backup", protect=False) as pair:

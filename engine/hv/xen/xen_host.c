@@ -34,42 +34,6 @@ static int check_memory(const struct xen_hv *x, const struct xen_desc *desc, str
                    (unsigned long long)(info.free_pages >> 8));
 }
 
-static int load_policies(const struct xen_hv *x, const struct xen_desc *desc, xc_cpu_policy_t *host,
-                         xc_cpu_policy_t *guest)
-{
-    if (!host || !guest)
-        return -1;
-    return xc_cpu_policy_get_system(x->xch, XEN_SYSCTL_cpu_policy_hvm_max, host) ||
-           xc_cpu_policy_get_system(x->xch, XEN_SYSCTL_cpu_policy_hvm_default, guest) ||
-           xc_cpu_policy_update_cpuid(x->xch, guest, (const xen_cpuid_leaf_t *)desc->cpuid,
-                                      (uint32_t)(desc->cpuid_len / sizeof(xen_cpuid_leaf_t))) ||
-           xc_cpu_policy_update_msrs(x->xch, guest, (const xen_msr_entry_t *)desc->msr,
-                                     (uint32_t)(desc->msr_len / sizeof(xen_msr_entry_t)));
-}
-
-static int check_cpu(const struct xen_hv *x, const struct xen_desc *desc, struct err *err)
-{
-    xc_cpu_policy_t *host = xc_cpu_policy_init(), *guest = xc_cpu_policy_init();
-    int rc;
-
-    if (load_policies(x, desc, host, guest)) {
-        rc = err_errno(err, "", "CPU policy");
-    } else if (!xc_cpu_policy_is_compatible(x->xch, host, guest)) {
-        errno = EINVAL;
-        rc = err_set(err, "restrict the guest with cpuid= so that it fits both hosts",
-                     "the guest was promised more of its CPU than this host has");
-    } else {
-        rc = 0;
-    }
-    int saved = errno;
-    if (host)
-        xc_cpu_policy_destroy(host);
-    if (guest)
-        xc_cpu_policy_destroy(guest);
-    errno = saved;
-    return rc;
-}
-
 /* Xen's own script needs the bridge; with another one nobody knows what it needs. */
 static int check_bridge(const libxl_domain_config *config, struct err *err)
 {
@@ -115,7 +79,7 @@ int xen_host_check(const struct xen_hv *x, const struct xen_desc *desc, struct u
     int saved = errno;
     libxl_domain_config_dispose(&config);
     errno = saved;
-    return rc || check_memory(x, desc, err) || check_cpu(x, desc, err) ? -1 : 0;
+    return rc || check_memory(x, desc, err) || xen_host_check_cpu(x, desc, err) ? -1 : 0;
 }
 
 /* `n` extents of 2^order pages each. */
