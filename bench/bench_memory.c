@@ -62,8 +62,16 @@ uint8_t *memory_new(size_t size, struct err *err)
 
 int memory_warm(size_t size, struct err *err)
 {
-    uint8_t *memory = memory_new(size, err);
+    void *map = mmap(NULL, size, PROT_READ | PROT_WRITE,
+                     MAP_PRIVATE | MAP_ANONYMOUS | MAP_NORESERVE, -1, 0);
 
-    memory_unmap(memory, size);
-    return memory ? 0 : -1;
+    if (map == MAP_FAILED)
+        return err_errno(err, "", "%zu octets of memory", size);
+    /* In large pages where there are any: those are what hosts take back and must give again. */
+    (void)madvise(map, size, MADV_HUGEPAGE);
+    int rc = madvise(map, size, MADV_POPULATE_WRITE);
+    if (rc < 0)
+        (void)err_errno(err, "", "%zu octets of memory", size);
+    munmap(map, size);
+    return rc;
 }

@@ -16,9 +16,10 @@ void memory_unmap(uint8_t *memory, size_t size);
 uint8_t *memory_new(size_t size, struct err *err) MUST_CHECK;
 
 /**
- * Touches `size` octets of memory and gives them back, so that the kernel hands out memory that was
- * used before: on a virtual machine the very first touch of a page is its host's work, many times
- * slower, and would be measured instead. -1 with err.
+ * Touches `size` octets of memory and gives them back, so that the kernel hands out memory that is
+ * there: on a virtual machine the first touch of a page is its host's work, ten times slower, and
+ * would be measured instead. A host that takes free memory back does so after about two seconds.
+ * -1 with err.
  */
 int memory_warm(size_t size, struct err *err) MUST_CHECK;
 

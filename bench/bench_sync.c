@@ -12,8 +12,8 @@
 #define EPOCH_MS   25
 #define PAGE       4096u
 #define FILL_PAGES 1024u
-/* The VM, its replica, the primary's copy for deltas, and what is in between. */
-#define COPIES 4
+/* The replica, the primary's copy for deltas, and what is in between. */
+#define COPIES 3
 
 static const struct kind {
     const char *name;
@@ -69,6 +69,8 @@ static int sync_rate(struct rig *r, int mem_mb, const struct kind *kind, double 
     if (rig_vm_start(r, &vm, &opts, err) < 0)
         return -1;
     int rc = kind->holes ? 0 : fill(&vm, size, kind->content, err);
+    if (rc == 0)
+        rc = memory_warm(COPIES * size, err);
     if (rc == 0)
         rc = rig_protect(r, &vm, EPOCH_MS, "backup", err);
     if (rc == 0) {

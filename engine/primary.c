@@ -141,6 +141,7 @@ static void tear_down(struct primary *p)
     capture_free(&p->capture);
     sender_free(&p->sender);
     bitmap_free(&p->todo);
+    bitmap_free(&p->memory);
 }
 
 int primary_main(const char *uuid_text, const struct remusd_conf *conf)

@@ -94,9 +94,9 @@ struct primary {
     struct mono captured;
 
     /* live copy */
-    struct bitmap todo;
-    bool logging; /* the dirty log is on: it stays on over sessions */
-    unsigned round;
+    struct bitmap todo, memory; /* memory: every page that the VM was seen to have */
+    bool logging;               /* the dirty log is on: it stays on over sessions */
+    unsigned round, late_stops;
     uint64_t sync_done, sync_total;
     struct mono sync_start;
 

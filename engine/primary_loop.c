@@ -8,6 +8,8 @@
 /* Longest stretch of coding between two looks at the event loop. */
 #define CODE_SLICE_NS (1 * NS_PER_MS)
 #define RELEASE_BATCH 64
+/* A guest that cannot be stopped this many times in a row is not going to be. */
+#define LATE_STOPS_MAX 20
 
 /**
  * The timer is a deadline: epochs follow the grid of the asked length. A late capture starts a new
@@ -28,6 +30,10 @@ static void on_deadline(evutil_socket_t fd, short what, void *arg)
     struct primary *p = arg;
     (void)fd;
     (void)what;
+    if (p->phase == PRIMARY_SYNCING) {
+        primary_capture(p, &p->todo, p->goal == GOAL_FAILOVER);
+        return;
+    }
     p->due = true;
     p->late = false;
     primary_try_epoch(p);
@@ -100,6 +106,11 @@ static void capture_failed(struct primary *p, int error, const struct err *err)
     }
     p->missed++;
     child_degrade(&p->child, "capture", "%s", err->text);
+    if (p->phase == PRIMARY_SYNCING && error == ETIMEDOUT && p->late_stops++ < LATE_STOPS_MAX) {
+        arm_deadline(
+            p); /* the first copy is too dear to be thrown away for a guest that was busy */
+        return;
+    }
     if (p->phase == PRIMARY_SYNCING) { /* epoch 1 is already begun on the wire */
         primary_lost(p, "capture", err->text);
         return;

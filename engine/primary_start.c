@@ -47,8 +47,8 @@ static int open_parts(struct primary *p, struct err *err)
     if (capture_init(&p->capture, p->vm, pages, (size_t)(conf->staging_mb * MIB),
                      conf->verify_image) < 0 ||
         sender_init(&p->sender, p->vm, pages, (size_t)(conf->delta_cache_mb * MIB)) < 0 ||
-        bitmap_init(&p->todo, pages) < 0 || primary_loop_init(p) < 0 || primary_guard_init(p) < 0 ||
-        primary_status_init(p) < 0) {
+        bitmap_init(&p->todo, pages) < 0 || bitmap_init(&p->memory, pages) < 0 ||
+        primary_loop_init(p) < 0 || primary_guard_init(p) < 0 || primary_status_init(p) < 0) {
         errno = ENOMEM;
         return err_errno(err, "lower staging_mb or delta_cache_mb", "protecting %s", p->child.name);
     }

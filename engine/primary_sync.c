@@ -13,12 +13,18 @@
 /** All pages are to be sent, and what is written from here on is logged. */
 static int everything(struct primary *p, struct err *err)
 {
-    if (!p->logging && hv_log_start(p->vm, err) < 0)
+    bool fresh = !p->logging;
+
+    if (fresh && hv_log_start(p->vm, err) < 0)
         return -1;
     p->logging = hv_fetch_dirty(p->vm, &p->todo, err) == 0;
     if (!p->logging)
         return -1;
-    bitmap_set_all(&p->todo);
+    /* A fresh log says that all memory is dirty: that is what there is, without holes. */
+    if (fresh)
+        bitmap_zero(&p->memory);
+    bitmap_or(&p->memory, &p->todo);
+    bitmap_or(&p->todo, &p->memory);
     return 0;
 }
 
@@ -28,6 +34,7 @@ void primary_sync_start(struct primary *p)
 
     p->phase = PRIMARY_SYNCING;
     p->round = 1;
+    p->late_stops = 0;
     p->sync_start = mono_now();
     p->sync_done = 0;
     p->epoch = 1;

@@ -244,6 +244,7 @@ class Run:
                 continue
             assert frame["port"] not in ports, f"speaks again: {frame}, after ports {ports}"
             ports.append(frame["port"])
+        assert ports, "the guest was never heard"
 
     def check_words(self):
         for host, pattern in self.case.says.items():
