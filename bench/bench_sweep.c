@@ -1,5 +1,6 @@
 /* SPDX-License-Identifier: GPL-2.0-or-later */
 #include "bench/bench.h"
+#include "bench/bench_memory.h"
 #include "bench/bench_rig.h"
 
 /*
@@ -8,9 +9,12 @@
  */
 #define EPOCH_MS   25
 #define FIRST_RATE 5000
-#define LAST_RATE  1000000
+#define LAST_RATE  640000
 #define KEPT       0.95
 #define SETTLE_MS  500
+#define SPAN_MB    64 /* no page is written twice in an epoch: 655360 pages a second */
+/* The VM, its replica and the primary's copy for deltas. */
+#define WARM_BYTES ((size_t)4 * SPAN_MB << 20)
 
 struct point {
     double pages_per_s; /* really captured */
@@ -57,10 +61,15 @@ static int watch(struct bench *b, struct rig *r, const struct rig_vm *vm, const 
 static int at_rate(struct bench *b, struct rig *r, const char *content, int rate, struct point *p,
                    struct err *err)
 {
-    struct rig_vm_opts opts = {
-        .mem_mb = 256, .dirty_rate = rate, .span_mb = 200, .order = "seq", .content = content};
+    struct rig_vm_opts opts = {.mem_mb = SPAN_MB + 16,
+                               .dirty_rate = rate,
+                               .span_mb = SPAN_MB,
+                               .order = "seq",
+                               .content = content};
     struct rig_vm vm;
 
+    if (memory_warm(WARM_BYTES, err) < 0)
+        return -1;
     if (rig_vm_start(r, &vm, &opts, err) < 0)
         return -1;
     int rc = rig_protect(r, &vm, EPOCH_MS, "backup", err);

@@ -137,5 +137,6 @@ void primary_start(struct primary *p, json_t *cmd, json_int_t id)
         return;
     }
     child_degrade(&p->child, "unprotected", "the backup does not hold the VM yet");
+    primary_status_send(p);
     primary_connect(p);
 }

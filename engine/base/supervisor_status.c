@@ -88,9 +88,10 @@ static json_t *first_status(const struct vm_child *child)
 {
     const struct supervisor_args *args = &child->supervisor->args;
 
-    return json_pack("{s:s, s:s, s:s, s:i, s:s, s:b, s:[]}", "role", args->role, "uuid",
-                     child->uuid_text, "name", child->name, "pid", (int)child->pid, "state",
-                     args->first_state, "protected", 0, "degraded");
+    return json_pack("{s:s, s:s, s:s, s:i, s:s, s:b, s:[{s:s, s:s, s:I}]}", "role", args->role,
+                     "uuid", child->uuid_text, "name", child->name, "pid", (int)child->pid, "state",
+                     args->first_state, "protected", 0, "degraded", "cause", "unprotected", "text",
+                     "the VM's process is starting", "for_ms", supervisor_age_ms(child));
 }
 
 static void add_silence(const struct vm_child *child, json_int_t age, json_t *status)
