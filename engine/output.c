@@ -103,28 +103,31 @@ static int take_nic(struct output *o, struct err *err)
     return err_errno(err, "", "guest's interface");
 }
 
+/** After the guest has let go of it: a TAP has one user at a time. */
+static int open_outside(struct output *o, struct err *err)
+{
+    if (o->hold != WIRE_HOLD_PRIMARY)
+        return 0;
+    o->outside = port_open(o->net, err);
+    if (!o->outside)
+        return -1;
+    if (watch(o, o->outside, on_outside, &o->outside_ev) < 0)
+        return err_errno(err, "", "network port %s", o->net);
+    return 0;
+}
+
 int output_take(struct output *o, struct err *err)
 {
+    struct err more;
+
     if (o->nic || o->hold == WIRE_HOLD_NONE)
         return 0;
-    if (o->hold == WIRE_HOLD_PRIMARY) {
-        o->outside = port_open(o->net, err);
-        if (!o->outside)
-            return -1;
-        if (watch(o, o->outside, on_outside, &o->outside_ev) < 0) {
-            (void)err_errno(err, "", "network port %s", o->net);
-            output_close(o);
-            return -1;
-        }
-    }
-    if (take_nic(o, err) < 0) {
-        struct err more;
-        if (output_give(o, &more) < 0)
-            log_warnx("guest's network not restored: %s", more.text);
-        output_close(o);
-        return -1;
-    }
-    return 0;
+    if (take_nic(o, err) == 0 && open_outside(o, err) == 0)
+        return 0;
+    if (output_give(o, &more) < 0)
+        log_warnx("guest's network not restored: %s", more.text);
+    output_close(o);
+    return -1;
 }
 
 void output_close(struct output *o)
