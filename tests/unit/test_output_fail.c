@@ -45,12 +45,12 @@ static void network_that_cannot_be_reached_takes_nothing(void **state)
 
     rig_open(&r, WIRE_HOLD_PRIMARY);
     unlink(r.path);
-    int before = open_descriptors();
     assert_int_equal(output_take(&r.o, &err), -1);
     assert_true(err.text[0] &&
                 r.vm.net_own); /* taken first, as a TAP has one user, and given back */
     close(r.vm.net_fd);
     r.vm.net_fd = -1;
+    int before = open_descriptors();
     r.vm.fail = (struct fake_fail){"net_take", EBUSY, 1};
     r.o.hold = WIRE_HOLD_BACKUP;
     assert_int_equal(output_take(&r.o, &err), -1);
