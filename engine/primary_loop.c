@@ -30,7 +30,7 @@ static void on_deadline(evutil_socket_t fd, short what, void *arg)
     struct primary *p = arg;
     (void)fd;
     (void)what;
-    if (p->phase == PRIMARY_SYNCING) {
+    if (p->phase == PRIMARY_SYNCING && !p->coding) { /* the stop came too late: once more */
         primary_capture(p, &p->todo, p->goal == GOAL_FAILOVER);
         return;
     }

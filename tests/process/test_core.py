@@ -35,5 +35,17 @@ def test_host_death_hold_primary():
     outlives("primary")
 
 
+def test_first_copy_under_a_heavy_writer():
+    """The last capture of a first copy takes longer to code than an epoch lasts: it must come to its end, whole."""
+    with Rig() as rig:
+        a, b, vm = rig.protected_pair(vm_opts={"mem_mb": 80, "pattern_mb": 4, "dirty_rate": 80000, "dirty_span_mb": 64,
+                                               "dirty_order": "seq", "content": "text"})
+        wait_for("epochs go on", lambda: b.status(vm.uuid).get("epoch", 0) > 5)
+        assert not b.saw("replica-failed"), b.events()
+        rig.power_cut(a, vm)
+        wait_for("B active", lambda: b.state(vm.uuid) == "active")
+        check_replica(rig, vm)
+
+
 if __name__ == "__main__":
     sys.exit(tap.run([(n[5:].replace("_", " "), f) for n, f in sorted(globals().items()) if n.startswith("test_")]))
