@@ -125,11 +125,11 @@ def test_burst_larger_than_staging():
     with Pair(vm_opts, b_conf={"staging_mb": 1}, a_conf={"window_epochs": 1}) as pair:
         client = pair.rig.client(pair.vm, seconds=5, clients=2)
         pair.wait_epochs(10)
-        assert not pair.said(pair.a, "epoch-in-place"), "the test's quiet epochs are too large already"
+        before = len(pair.said(pair.a, "epoch-in-place"))  # a busy machine stretches a quiet epoch now and then
         pair.proxy.freeze()
         time.sleep(0.4)
         pair.proxy.thaw()
-        wait_for("one epoch went in place", lambda: pair.said(pair.a, "epoch-in-place"))
+        wait_for("one epoch went in place", lambda: len(pair.said(pair.a, "epoch-in-place")) > before)
         pair.wait_epochs(10)
         wait_for("all is well again", lambda: pair.causes() == set() and pair.at_b()["degraded"] == [])
         assert pair.at_b()["protected"] and pair.at_a()["protected"]
