@@ -37,6 +37,7 @@ class Job:
 class Outcome:
     def __init__(self, job, results, output, seconds):
         self.job, self.results, self.output, self.seconds = job, results, output, seconds
+        self.unsteady = []  # tests that failed in a first run
 
 
 def find_jobs(build, with_lint, with_xen):
@@ -164,10 +165,33 @@ def run_jobs(jobs, build, factor, workers):
         if job.kind == "process" and job.alone:
             outcomes.append(run_job(job, build, factor))
             show(outcomes[-1])
+    return once_more(outcomes, build, factor)
+
+
+def may_be_noise(outcome):
+    """Process tests run whole hosts on a shared machine, where another program's turn can break a premise. A
+    sanitizer's report is never noise."""
+    return outcome.job.kind == "process" and outcome.results.failed and \
+        not any(name == "(sanitizer)" for name, _ in outcome.results.failed)
+
+
+def once_more(outcomes, build, factor):
+    """A failed process test has a second run, alone. Passing then it counts as passed, and is named."""
+    for index, first in enumerate(outcomes):
+        if not may_be_noise(first):
+            continue
+        print(f"once more, alone: {first.job.name}")
+        second = run_job(first.job, build, factor)
+        show(second)
+        second.unsteady = [name for name, _ in first.results.failed]
+        outcomes[index] = second
     return outcomes
 
 
 def summary(outcomes):
+    for outcome in outcomes:
+        for name in outcome.unsteady:
+            print(f"UNSTEADY: {outcome.job.name}: {name} failed at first")
     print("\nslowest:")
     for outcome in sorted(outcomes, key=lambda o: -o.seconds)[:SLOWEST_SHOWN]:
         print(f"  {outcome.seconds:8.1f} s  {outcome.job.name}")
