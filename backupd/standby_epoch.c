@@ -7,19 +7,13 @@
 
 #include "engine/base/fault.h"
 
-#define SMALL_RECORD 1024
-
 /** Refuses to go on in this session. What is sealed stays, and with it the right to activate. */
 static void refuse(struct standby *s, uint16_t code, const char *text)
 {
     struct msg_reject m = {.code = code, .generation = 0};
     snprintf(m.text, sizeof(m.text), "%s", text);
-    struct wcur *w = link_room(s->link, SMALL_RECORD);
-    if (w) {
-        if (!session_put_reject(link_session(s->link), w, &m))
-            log_debug("REJECT not sent");
-        link_commit(s->link);
-    }
+    if (LINK_PUT(s->link, LINK_SMALL, session_put_reject, &m) < 0)
+        log_debug("REJECT not sent");
     standby_link_lost(s, text);
 }
 
@@ -64,12 +58,8 @@ void standby_release(struct standby *s, uint16_t reason, const char *text)
     }
     if (!s->link)
         return;
-    struct wcur *w = link_room(s->link, SMALL_RECORD);
-    if (w) {
-        if (!session_put_bye(link_session(s->link), w, &m))
-            log_debug("BYE not sent");
-        link_commit(s->link);
-    }
+    if (LINK_PUT(s->link, LINK_SMALL, session_put_bye, &m) < 0)
+        log_debug("BYE not sent");
     link_flush(s->link);
     standby_part(s);
 }
@@ -82,15 +72,12 @@ static void put_ack(struct standby *s, uint64_t epoch, uint64_t sent_ns, bool se
     int64_t lease_ns = detector_timeout(&s->detector);
     struct msg_ack m = {
         .epoch = epoch, .sent_ns = sent_ns, .lease_ms = (uint32_t)(lease_ns / NS_PER_MS)};
-    struct session *session = link_session(s->link);
-    struct wcur *w = link_room(s->link, SMALL_RECORD);
-    if (!w)
-        return;
     /* Promised before it can be received. */
     lease_granted_give(&s->granted, mono_now(), lease_ns);
-    if (!(seal ? session_put_ack(session, w, &m) : session_put_beat_ack(session, w, &m)))
-        log_warnx("ack not sent");
-    link_commit(s->link);
+    int rc = seal ? LINK_PUT(s->link, LINK_SMALL, session_put_ack, &m)
+                  : LINK_PUT(s->link, LINK_SMALL, session_put_beat_ack, &m);
+    if (rc < 0)
+        log_warn("ack not sent");
     link_flush(s->link);
 }
 
@@ -187,12 +174,8 @@ static void on_bye(struct standby *s, const struct msg_bye *m)
     s->phase = STANDBY_WAITING;
     standby_drop_replica(s);
     child_event(&s->child, LOG_LEVEL_INFO, "released", "the primary ended protection: %s", m->text);
-    struct wcur *w = link_room(s->link, SMALL_RECORD);
-    if (w) {
-        if (!session_put_bye_ack(link_session(s->link), w))
-            log_warnx("BYE not acknowledged");
-        link_commit(s->link);
-    }
+    if (LINK_PUT(s->link, LINK_SMALL, session_put_bye_ack) < 0)
+        log_warn("BYE not acknowledged");
     link_free(s->link, true);
     s->link = NULL;
     standby_status_send(s);

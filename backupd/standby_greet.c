@@ -7,7 +7,6 @@
 
 #include "engine/base/fault.h"
 
-#define SMALL_RECORD 1024
 /* Frames for the guest wait no longer than this much; a network drops beyond it. */
 #define LINK_LIMIT (4u << 20)
 #define GREET_MS   5000
@@ -46,12 +45,8 @@ static void refuse(struct standby *s, struct link *link, const struct refusal *w
         m.generation = s->rec.generation;
     snprintf(m.text, sizeof(m.text), "%s", why->err.text);
     child_event(&s->child, LOG_LEVEL_WARN, "refused", "%s refused: %s", link_peer(link), m.text);
-    struct wcur *w = link_room(link, SMALL_RECORD);
-    if (w) {
-        if (!session_put_reject(link_session(link), w, &m))
-            log_debug("REJECT not sent");
-        link_commit(link);
-    }
+    if (LINK_PUT(link, LINK_SMALL, session_put_reject, &m) < 0)
+        log_debug("REJECT not sent");
     link_free(link, true);
     standby_idle(s);
 }
@@ -137,12 +132,10 @@ static bool welcome(struct standby *s, const struct msg_hello *m)
                                 .lease_ms = (uint32_t)s->conf->detector_floor_ms,
                                 .staging_pages =
                                     (uint64_t)s->conf->staging_mb * 1024 * 1024 / HV_PAGE_SIZE};
-    struct wcur *w = link_room(s->link, SMALL_RECORD);
-    bool ok = w && session_put_welcome(link_session(s->link), w, &reply);
-    if (w)
-        link_commit(s->link);
+    if (LINK_PUT(s->link, LINK_SMALL, session_put_welcome, &reply) < 0)
+        return false;
     link_flush(s->link);
-    return ok;
+    return true;
 }
 
 static void record_stream(struct standby *s)

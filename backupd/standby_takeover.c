@@ -10,9 +10,8 @@
  * is silent) and every lease ever granted plus the margin (the primary, if it lives, has stopped
  * the VM). A HANDOVER is the primary's own word and needs neither.
  */
-#define SMALL_RECORD 512
-#define RETRY_MS     1000
-#define ACTIVE_MS    2000
+#define RETRY_MS  1000
+#define ACTIVE_MS 2000
 
 static void arm(struct standby *s, int64_t ns)
 {
@@ -129,14 +128,9 @@ static void tell_primary(struct standby *s)
 
     if (!s->link)
         return;
-    if (link_session(s->link)->state == SESSION_HANDED) {
-        struct wcur *w = link_room(s->link, SMALL_RECORD);
-        if (w) {
-            if (!session_put_handover_ack(link_session(s->link), w, &m))
-                log_warnx("HANDOVER not acknowledged");
-            link_commit(s->link);
-        }
-    }
+    if (link_session(s->link)->state == SESSION_HANDED &&
+        LINK_PUT(s->link, LINK_SMALL, session_put_handover_ack, &m) < 0)
+        log_warn("HANDOVER not acknowledged");
     link_free(s->link, true);
     s->link = NULL;
 }

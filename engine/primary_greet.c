@@ -7,7 +7,6 @@
 #include "engine/primary.h"
 
 /* Everything in HELLO but the description. */
-#define HELLO_REST 4096
 
 static int put_hello(struct primary *p, struct err *err)
 {
@@ -27,11 +26,9 @@ static int put_hello(struct primary *p, struct err *err)
     memcpy(m.uuid, p->child.uuid.byte, sizeof(m.uuid));
     snprintf(m.name, sizeof(m.name), "%s", p->child.name);
     snprintf(m.backend, sizeof(m.backend), "%.63s", p->conf->backend);
-    struct wcur *w = link_room(p->link, len + HELLO_REST);
-    bool ok = w && session_put_hello(link_session(p->link), w, &m);
-    if (w)
-        link_commit(p->link);
-    return ok ? 0 : err_set(err, "", "HELLO could not be built");
+    if (LINK_PUT(p->link, len + LINK_SMALL, session_put_hello, &m) < 0)
+        return err_errno(err, "", "HELLO could not be built");
+    return 0;
 }
 
 static void on_greet_timeout(evutil_socket_t fd, short what, void *arg)

@@ -8,8 +8,7 @@
  * and the VM is stopped here. And what keeps the lease alive: a beat whenever no epoch asks for an
  * ack.
  */
-#define SMALL_RECORD 512
-#define VM_POLL_MS   500
+#define VM_POLL_MS 500
 /* Pause before the next attempt to stop a VM that has no lease. */
 #define STOP_AGAIN_MS 50
 /* Epochs without a seal that count as behind. */
@@ -74,12 +73,9 @@ static void send_beat(struct primary *p)
 {
     struct mono now = mono_now();
     struct msg_beat m = {.sent_ns = (uint64_t)now.ns};
-    struct wcur *w = link_room(p->link, SMALL_RECORD);
-    if (!w)
+    if (LINK_PUT(p->link, LINK_SMALL, session_put_beat, &m) < 0)
         return;
-    if (session_put_beat(link_session(p->link), w, &m))
-        p->last_asked = now;
-    link_commit(p->link);
+    p->last_asked = now;
     link_flush(p->link);
 }
 

@@ -10,7 +10,6 @@
  * for a death, and this side acts on them only when they are acknowledged, because until then the
  * backup may activate.
  */
-#define SMALL_RECORD     512
 #define LEAVE_TIMEOUT_MS 3000
 
 void primary_reply_goal_err(struct primary *p, const char *code, const char *hint, const char *text)
@@ -76,11 +75,7 @@ static void send_bye(struct primary *p)
         [GOAL_SHUTDOWN] = {WIRE_BYE_SHUTDOWN, "remusd stops"},
         [GOAL_VM_OFF] = {WIRE_BYE_VM_OFF, "the guest powered off"},
     };
-    struct wcur *w = link_room(p->link, SMALL_RECORD);
-    bool ok = w && session_put_bye(link_session(p->link), w, &bye[p->goal]);
-    if (w)
-        link_commit(p->link);
-    if (!ok) {
+    if (LINK_PUT(p->link, LINK_SMALL, session_put_bye, &bye[p->goal]) < 0) {
         primary_lost(p, "memory", "BYE could not be sent");
         return;
     }
@@ -94,11 +89,7 @@ static void send_handover(struct primary *p, enum wire_handover reason)
     struct msg_handover m = {.epoch = p->sealed, .reason = (uint8_t)reason};
 
     (void)FAULT(primary_handover);
-    struct wcur *w = link_room(p->link, SMALL_RECORD);
-    bool ok = w && session_put_handover(link_session(p->link), w, &m);
-    if (w)
-        link_commit(p->link);
-    if (!ok) {
+    if (LINK_PUT(p->link, LINK_SMALL, session_put_handover, &m) < 0) {
         primary_lost(p, "memory", "HANDOVER could not be sent");
         return;
     }

@@ -5,7 +5,6 @@
 #include "engine/primary.h"
 
 /* Any record but PAGES, FRAMES, STATE and HELLO. */
-#define SMALL_RECORD 4096
 
 void primary_close_link(struct primary *p, bool flush)
 {
@@ -116,12 +115,8 @@ static void on_reject(struct primary *p, const struct msg_reject *m)
 static void on_bye(struct primary *p, const struct msg_bye *m)
 {
     char text[WIRE_TEXT_MAX + 64];
-    struct wcur *w = link_room(p->link, SMALL_RECORD);
-    if (w) {
-        if (!session_put_bye_ack(link_session(p->link), w))
-            log_debug("BYE not acknowledged");
-        link_commit(p->link);
-    }
+    if (LINK_PUT(p->link, LINK_SMALL, session_put_bye_ack) < 0)
+        log_debug("BYE not acknowledged");
     primary_released(p);
     if (p->goal != GOAL_PROTECT && p->goal != GOAL_FAILOVER) {
         primary_bye_acked(p);

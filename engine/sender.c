@@ -8,9 +8,6 @@
 #include "engine/base/fault.h"
 #include "proto/page.h"
 
-/* Enough for any record but PAGES, FRAMES and STATE. */
-#define SMALL_RECORD 4096
-
 int sender_init(struct sender *s, struct hv_vm *vm, uint64_t vm_pages, size_t cache_bytes)
 {
     *s = (struct sender){.vm = vm};
@@ -38,26 +35,13 @@ void sender_session(struct sender *s, struct link *link)
     basecache_clear(&s->base);
 }
 
-/** Puts one record built by `put`: room, state and range errors all mean "the session cannot go
- * on". */
-#define PUT(s, size, put, msg)                                                                     \
-    ({                                                                                             \
-        struct wcur *w_ = link_room((s)->link, (size));                                            \
-        bool ok_ = w_ && put(link_session((s)->link), w_, (msg));                                  \
-        if (w_)                                                                                    \
-            link_commit((s)->link);                                                                \
-        if (!ok_)                                                                                  \
-            errno = w_ ? EPROTO : ENOMEM;                                                          \
-        ok_ ? 0 : -1;                                                                              \
-    })
-
 int sender_begin(struct sender *s, uint64_t epoch, uint32_t flags)
 {
     struct msg_epoch_begin m = {.epoch = epoch, .flags = flags, .sent_ns = (uint64_t)mono_now().ns};
     s->epoch = epoch;
     s->pages = s->frames = 0;
     digest_reset(s->digest, link_session(s->link)->generation, epoch);
-    return PUT(s, SMALL_RECORD, session_put_epoch_begin, &m);
+    return LINK_PUT(s->link, LINK_SMALL, session_put_epoch_begin, &m);
 }
 
 void sender_from_staging(struct sender *s, const uint64_t *pfn, size_t count, const uint8_t *staged)
@@ -188,7 +172,7 @@ int sender_frames(struct sender *s, struct frameq *held)
         frameq_held(held, s->epoch, &frames, &bytes);
         if (frames == 0)
             return 0;
-        size_t need = bytes + frames * 4 + SMALL_RECORD;
+        size_t need = bytes + frames * 4 + LINK_SMALL;
         if (frames_record(s, held, need < session_record_max() ? need : session_record_max()) < 0)
             return -1;
     }
@@ -208,7 +192,7 @@ int sender_addrs(struct sender *s, const struct addrs *addrs)
         memcpy(m.addr[i].ip, a->ip, sizeof(a->ip));
     }
     s->addrs_version = addrs->version;
-    return PUT(s, SMALL_RECORD, session_put_addrs, &m);
+    return LINK_PUT(s->link, LINK_SMALL, session_put_addrs, &m);
 }
 
 static int send_state(struct sender *s, const uint8_t *state, size_t len)
@@ -221,7 +205,7 @@ static int send_state(struct sender *s, const uint8_t *state, size_t len)
                               .offset = (uint32_t)at,
                               .len = (uint32_t)n,
                               .data = state + at};
-        if (PUT(s, n + SMALL_RECORD, session_put_state, &m) < 0)
+        if (LINK_PUT(s->link, n + LINK_SMALL, session_put_state, &m) < 0)
             return -1;
     }
     return 0;
@@ -238,7 +222,7 @@ int sender_end(struct sender *s, const void *state, size_t state_len,
     memcpy(m.image_digest, image_digest, sizeof(m.image_digest));
     digest_final(s->digest, m.digest);
     (void)FAULT(primary_epoch_end);
-    if (PUT(s, SMALL_RECORD, session_put_epoch_end, &m) < 0)
+    if (LINK_PUT(s->link, LINK_SMALL, session_put_epoch_end, &m) < 0)
         return -1;
     *ret_sent = now;
     return 0;

@@ -2,6 +2,7 @@
 #ifndef REMUS_LINK_H
 #define REMUS_LINK_H
 
+#include <errno.h>
 #include <event2/event.h>
 
 #include "engine/base/compiler.h"
@@ -49,6 +50,25 @@ struct session *link_session(struct link *link);
  */
 struct wcur *link_room(struct link *link, size_t need) MUST_CHECK;
 void link_commit(struct link *link);
+
+/** Room for any record but those with pages, frames, CPU state or a VM's description. */
+#define LINK_SMALL 4096
+
+/**
+ * Puts one record: `put` is a session_put_* function, called with what follows it. 0; -1 with
+ * errno: ENOMEM, EPROTO (not legal in the session's state).
+ */
+#define LINK_PUT(l, room, put, ...)                                                                \
+    ({                                                                                             \
+        struct link *link_ = (l);                                                                  \
+        struct wcur *w_ = link_room(link_, (room));                                                \
+        bool ok_ = w_ && put(link_session(link_), w_, ##__VA_ARGS__);                              \
+        if (w_)                                                                                    \
+            link_commit(link_);                                                                    \
+        if (!ok_)                                                                                  \
+            errno = w_ ? EPROTO : ENOMEM;                                                          \
+        ok_ ? 0 : -1;                                                                              \
+    })
 
 /** Offers what is queued to the socket now instead of at the next turn of the loop. */
 void link_flush(struct link *link);

@@ -18,13 +18,9 @@ static void refuse(struct link *link)
 
     char text[WIRE_TEXT_MAX + 32];
     snprintf(text, sizeof(text), "protocol error: %s", s->error);
-    struct wcur *w = link_room(link, session_record_max());
-    if (w) {
-        if (!session_put_reject(s, w, &m))
-            log_warnx("REJECT could not be built");
-        link_commit(link);
-        (void)link_write_some(link);
-    }
+    if (LINK_PUT(link, LINK_SMALL, session_put_reject, &m) < 0)
+        log_warn("REJECT could not be built");
+    (void)link_write_some(link);
     link_over(link, LINK_PROTOCOL, text);
 }
 
