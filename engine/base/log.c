@@ -6,7 +6,6 @@
 #include <stdbool.h>
 #include <stdio.h>
 #include <string.h>
-#include <strings.h>
 #include <unistd.h>
 
 #define LINE_MAX_BYTES 1024
@@ -27,18 +26,6 @@ void log_init(const char *prog, enum log_level level)
 void log_context(const char *context)
 {
     snprintf(log_ctx, sizeof(log_ctx), "%s", context ? context : "");
-}
-
-int log_level_parse(const char *text, enum log_level *ret)
-{
-    for (size_t i = 0; i < ARRAY_LEN(level_names); i++) {
-        if (strcasecmp(text, level_names[i]) == 0) {
-            *ret = (enum log_level)i;
-            return 0;
-        }
-    }
-    errno = EINVAL;
-    return -1;
 }
 
 /* What snprintf really put into a buffer that had `room` bytes. */

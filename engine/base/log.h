@@ -24,7 +24,4 @@ void log_warnx(const char *fmt, ...) PRINTF_LIKE(1, 2);
 void log_info(const char *fmt, ...) PRINTF_LIKE(1, 2);
 void log_debug(const char *fmt, ...) PRINTF_LIKE(1, 2);
 
-/** Parses "error", "warn", "info" or "debug"; -1 with errno=EINVAL otherwise. */
-int log_level_parse(const char *text, enum log_level *ret) MUST_CHECK;
-
 #endif

@@ -85,9 +85,6 @@ struct vm_child *supervisor_spawn(struct supervisor *s, const struct uuid *uuid,
 /** NULL when that VM has no child. */
 struct vm_child *supervisor_find(struct supervisor *s, const struct uuid *uuid);
 
-/** All children in the order of their start; NULL ends. */
-struct vm_child *supervisor_first(struct supervisor *s);
-struct vm_child *supervisor_next(struct vm_child *child);
 size_t supervisor_count(const struct supervisor *s);
 
 /**

@@ -15,16 +15,6 @@ struct vm_child *supervisor_find(struct supervisor *s, const struct uuid *uuid)
     return NULL;
 }
 
-struct vm_child *supervisor_first(struct supervisor *s)
-{
-    return TAILQ_FIRST(&s->children);
-}
-
-struct vm_child *supervisor_next(struct vm_child *child)
-{
-    return TAILQ_NEXT(child, link);
-}
-
 size_t supervisor_count(const struct supervisor *s)
 {
     const struct vm_child *child;

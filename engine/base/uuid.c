@@ -4,7 +4,6 @@
 #include <errno.h>
 #include <stddef.h>
 #include <string.h>
-#include <sys/random.h>
 
 static bool dash_at(size_t pos)
 {
@@ -68,13 +67,4 @@ void uuid_format(const struct uuid *u, char text[UUID_TEXT_LEN + 1])
 bool uuid_equal(const struct uuid *a, const struct uuid *b)
 {
     return memcmp(a->byte, b->byte, sizeof(a->byte)) == 0;
-}
-
-int uuid_random(struct uuid *ret)
-{
-    if (getrandom(ret->byte, sizeof(ret->byte), 0) != (ssize_t)sizeof(ret->byte))
-        return -1;
-    ret->byte[6] = (uint8_t)((ret->byte[6] & 0x0f) | 0x40);
-    ret->byte[8] = (uint8_t)((ret->byte[8] & 0x3f) | 0x80);
-    return 0;
 }

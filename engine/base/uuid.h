@@ -20,7 +20,4 @@ int uuid_parse(const char *text, struct uuid *ret) MUST_CHECK;
 void uuid_format(const struct uuid *u, char text[UUID_TEXT_LEN + 1]);
 bool uuid_equal(const struct uuid *a, const struct uuid *b);
 
-/** A random (version 4) UUID from getrandom(2). */
-int uuid_random(struct uuid *ret) MUST_CHECK;
-
 #endif

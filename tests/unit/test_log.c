@@ -103,24 +103,6 @@ static void long_text_is_cut_to_one_line(void **state)
     assert_true(strlen(line) <= 1024);
 }
 
-static void level_names_parse(void **state)
-{
-    enum log_level level;
-    (void)state;
-
-    heard();
-    assert_int_equal(log_level_parse("error", &level), 0);
-    assert_int_equal(level, LOG_LEVEL_ERROR);
-    assert_int_equal(log_level_parse("warn", &level), 0);
-    assert_int_equal(level, LOG_LEVEL_WARN);
-    assert_int_equal(log_level_parse("info", &level), 0);
-    assert_int_equal(level, LOG_LEVEL_INFO);
-    assert_int_equal(log_level_parse("debug", &level), 0);
-    assert_int_equal(level, LOG_LEVEL_DEBUG);
-    assert_int_equal(log_level_parse("loud", &level), -1);
-    assert_int_equal(errno, EINVAL);
-}
-
 static void err_is_filled(void **state)
 {
     struct err e;
@@ -182,7 +164,6 @@ int main(void)
         cmocka_unit_test_setup(level_filters, listen_in),
         cmocka_unit_test_setup(foreign_text_cannot_forge_lines, listen_in),
         cmocka_unit_test_setup(long_text_is_cut_to_one_line, listen_in),
-        cmocka_unit_test_setup(level_names_parse, listen_in),
         cmocka_unit_test(err_is_filled),
         cmocka_unit_test(err_has_the_reason),
         cmocka_unit_test(err_may_quote_itself),

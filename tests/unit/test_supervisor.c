@@ -18,8 +18,6 @@ static void finds_by_uuid_and_by_name(void **state)
     spawn_named(U1);
     spawn_named(U2);
     assert_int_equal(supervisor_count(sup), 2);
-    assert_string_equal(supervisor_first(sup)->uuid_text, U1);
-    assert_string_equal(supervisor_next(supervisor_first(sup))->uuid_text, U2);
     expect(ask("ping", U1), NULL);
     expect(ask("ping", "AAAAAAAA-2222-3333-4444-555555555555"), NULL);
     expect(ask("ping", "vm-a"), NULL);

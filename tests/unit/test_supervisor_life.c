@@ -58,7 +58,7 @@ static void one_child_per_vm(void **state)
 
     spawn(U1);
     assert_int_equal(uuid_parse(U1, &uuid), 0);
-    assert_ptr_equal(supervisor_find(sup, &uuid), supervisor_first(sup));
+    assert_string_equal(supervisor_find(sup, &uuid)->uuid_text, U1);
     assert_null(supervisor_spawn(sup, &uuid, "x", &err));
     assert_int_equal(errno, EEXIST);
 }
