@@ -55,6 +55,8 @@ struct standby {
     struct event *port_ev;
     char port_spec[CONF_STR_MAX + 16];
     uint64_t frames_out, frames_in, in_dropped;
+    struct event *announce_ev;
+    int announcements; /* still to be repeated */
 
     struct detector detector;
     struct lease_granted granted;
@@ -102,6 +104,9 @@ void standby_net_close(struct standby *s);
 void standby_net_release(struct standby *s, uint64_t sealed);
 /** Tells the network that the guest's addresses are here now. */
 void standby_net_announce(struct standby *s);
+/** The same when the guest moves here while it runs at the primary: repeated, for frames get lost.
+ */
+void standby_net_arrive(struct standby *s);
 
 /* standby_takeover.c */
 int standby_watch_init(struct standby *s) MUST_CHECK;

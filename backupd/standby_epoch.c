@@ -122,7 +122,7 @@ static void sealed_first(struct standby *s)
 {
     s->phase = STANDBY_READY;
     if (s->hold == WIRE_HOLD_BACKUP) /* from now on the guest is reached here */
-        standby_net_announce(s);
+        standby_net_arrive(s);
     child_restore(&s->child, "link-lost");
     child_restore(&s->child, "primary-silent");
     child_restore(&s->child, "epoch-in-place");

@@ -8,6 +8,8 @@
 
 #define FRAMES_PER_TURN 64
 #define ETHER_LEN       14
+#define ANNOUNCEMENTS   5 /* a switch that has just seen its link change may miss the first */
+#define ANNOUNCE_MS     200
 
 /** The port sees a whole segment: only what can be for the guest travels to the primary. */
 static bool for_guest(const struct standby *s, const uint8_t *frame, size_t len)
@@ -120,6 +122,9 @@ void standby_net_close(struct standby *s)
     if (s->port_ev)
         event_free(s->port_ev);
     s->port_ev = NULL;
+    if (s->announce_ev)
+        event_free(s->announce_ev);
+    s->announce_ev = NULL;
     port_close(s->port);
     s->port = NULL;
 }
@@ -149,4 +154,34 @@ void standby_net_announce(struct standby *s)
         if (port_write(s->port, buf, len) == 0)
             s->frames_out++;
     }
+}
+
+static void again_later(struct standby *s)
+{
+    struct timeval tv = mono_span_tv(ANNOUNCE_MS * NS_PER_MS);
+
+    if (s->announcements-- > 0)
+        event_add(s->announce_ev, &tv);
+}
+
+static void on_announce(evutil_socket_t fd, short what, void *arg)
+{
+    struct standby *s = arg;
+    (void)fd;
+    (void)what;
+
+    /* Without its session the guest may be back on the primary's network: not ours to speak for. */
+    if (!s->link || s->parting || s->phase != STANDBY_READY)
+        return;
+    standby_net_announce(s);
+    again_later(s);
+}
+
+void standby_net_arrive(struct standby *s)
+{
+    if (!s->announce_ev)
+        s->announce_ev = event_new(s->child.base, -1, 0, on_announce, s);
+    s->announcements = ANNOUNCEMENTS - 1;
+    standby_net_announce(s);
+    again_later(s);
 }

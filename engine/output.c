@@ -12,14 +12,15 @@
 #define FRAMES_PER_TURN 64
 
 void output_init(struct output *o, struct event_base *base, struct hv_vm *vm, enum wire_hold hold,
-                 const char *net, size_t held_limit)
+                 const struct hv_info *info, size_t held_limit)
 {
     memset(o, 0, sizeof(*o));
     o->base = base;
     o->vm = vm;
     o->hold = hold;
     o->epoch = 1;
-    snprintf(o->net, sizeof(o->net), "%s", net);
+    snprintf(o->net, sizeof(o->net), "%s", info->net);
+    addrs_add_mac(&o->addrs, info->mac);
     frameq_init(&o->held, held_limit);
 }
 

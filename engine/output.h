@@ -32,7 +32,7 @@ struct output {
 };
 
 void output_init(struct output *o, struct event_base *base, struct hv_vm *vm, enum wire_hold hold,
-                 const char *net, size_t held_limit);
+                 const struct hv_info *info, size_t held_limit);
 
 /**
  * Takes the interface (and opens the port outside, unless frames travel to the backup); from here

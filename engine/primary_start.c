@@ -42,7 +42,7 @@ static int open_parts(struct primary *p, struct err *err)
     const struct remusd_conf *conf = p->conf;
     uint64_t pages = p->info.pages;
 
-    output_init(&p->output, p->child.base, p->vm, (enum wire_hold)p->rec.hold, p->info.net,
+    output_init(&p->output, p->child.base, p->vm, (enum wire_hold)p->rec.hold, &p->info,
                 (size_t)(conf->held_mb * MIB));
     if (capture_init(&p->capture, p->vm, pages, (size_t)(conf->staging_mb * MIB),
                      conf->verify_image) < 0 ||

@@ -70,7 +70,8 @@ struct msg_frames {
 };
 
 struct msg_addr {
-    uint8_t family, mac[6];
+    uint8_t family; /* 4, 6, or 0: a MAC alone */
+    uint8_t mac[6];
     uint16_t vlan;
     uint8_t ip[16];
 };

@@ -147,11 +147,12 @@ bool msg_frames_next(const struct msg_frames *m, struct frames_iter *it, const u
 
 static bool addr_valid(const struct msg_addr *a)
 {
-    static const uint8_t zero[12];
+    static const uint8_t zero[16];
+    size_t used = a->family == 6 ? 16 : a->family;
 
-    if (a->vlan > WIRE_VLAN_MAX)
+    if (a->vlan > WIRE_VLAN_MAX || (a->family != 0 && a->family != 4 && a->family != 6))
         return false;
-    return a->family == 6 || (a->family == 4 && memcmp(a->ip + 4, zero, sizeof(zero)) == 0);
+    return memcmp(a->ip + used, zero, sizeof(zero) - used) == 0;
 }
 
 static void addr_put(struct wcur *w, const struct msg_addr *a)

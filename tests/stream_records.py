@@ -141,16 +141,17 @@ def frames(f):
 
 
 def address(f):
-    a = {"family": f.u8(4, 6, "family")}
-    if a["family"] == 5:
-        raise Malformed("family is 5, allowed: 4, 6", f.at - 1)
+    a = {"family": f.u8(0, 6, "family")}
+    if a["family"] not in (0, 4, 6):
+        raise Malformed(f"family is {a['family']}, allowed: 0, 4, 6", f.at - 1)
     f.u8(0, 0, "reserved octet of an address")
     a["vlan"] = f.u16(0, 4095, "vlan")
     a["mac"] = f.octets(6).hex(":")
     ip = f.octets(16)
-    if a["family"] == 4 and any(ip[4:]):
-        raise Malformed("IPv4 address with octets behind it", f.at - 12)
-    a["ip"] = ip[:4 if a["family"] == 4 else 16].hex()
+    used = {0: 0, 4: 4, 6: 16}[a["family"]]
+    if any(ip[used:]):
+        raise Malformed(f"{'IPv4 address' if used else 'MAC'} with octets behind it", f.at - 16 + used)
+    a["ip"] = ip[:used].hex()
     return a
 
 

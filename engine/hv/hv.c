@@ -68,7 +68,7 @@ int hv_find(struct hv *hv, const char *which, struct hv_info *ret, struct err *e
     if (hv->ops->find(hv, which, ret, hv_err(err, &own)))
         return -1;
     if (!ret->pages || !memchr(ret->name, '\0', sizeof(ret->name)) ||
-        !memchr(ret->net, '\0', sizeof(ret->net)))
+        !memchr(ret->net, '\0', sizeof(ret->net)) || (ret->mac[0] & 1))
         return hv_backend_breach(err, "find");
     return 0;
 }

@@ -35,6 +35,7 @@ struct hv_info {
     uint32_t vcpus;
     bool running;
     char net[HV_NET_MAX]; /* port spec (engine/net/port.h) of the network its interface is on */
+    uint8_t mac[6];       /* of its interface; all zero: it has none */
     char refuse[ERR_TEXT_MAX]; /* why it cannot be protected; empty when it can */
 };
 

@@ -172,6 +172,16 @@ void addrs_learn(struct addrs *a, const void *frame, size_t len)
         learn_ip6(a, &s);
 }
 
+void addrs_add_mac(struct addrs *a, const uint8_t mac[ETH_ALEN])
+{
+    struct addr alone = {.family = 0};
+
+    if (!station_mac(mac))
+        return;
+    memcpy(alone.mac, mac, ETH_ALEN);
+    note(a, &alone);
+}
+
 static uint8_t *put_ethernet(uint8_t *p, const struct addr *addr, const uint8_t *to, uint16_t type)
 {
     memset(p, 0, PORT_VNET_LEN);
@@ -184,23 +194,39 @@ static uint8_t *put_ethernet(uint8_t *p, const struct addr *addr, const uint8_t 
     return put16(p, type);
 }
 
+static size_t broadcast_arp(const struct addr *addr, uint16_t type, const struct ether_arp *arp,
+                            uint8_t *buf)
+{
+    static const uint8_t everyone[ETH_ALEN] = {0xff, 0xff, 0xff, 0xff, 0xff, 0xff};
+    uint8_t *end = put(put_ethernet(buf, addr, everyone, type), arp, sizeof(*arp));
+    size_t len = (size_t)(end - buf), least = PORT_VNET_LEN + ETH_ZLEN;
+    if (len >= least)
+        return len;
+    memset(end, 0, least - len);
+    return least;
+}
+
 /** ARP announcement: a request whose sender and target are both the address (RFC 5227, 3). */
 static size_t announce_ip4(const struct addr *addr, uint8_t *buf)
 {
-    static const uint8_t everyone[ETH_ALEN] = {0xff, 0xff, 0xff, 0xff, 0xff, 0xff};
     struct ether_arp arp = {
         .ea_hdr = {htons(ARPHRD_ETHER), htons(ETHERTYPE_IP), ETH_ALEN, 4, htons(ARPOP_REQUEST)}};
 
     memcpy(arp.arp_sha, addr->mac, ETH_ALEN);
     memcpy(arp.arp_spa, addr->ip, 4);
     memcpy(arp.arp_tpa, addr->ip, 4);
-    uint8_t *end = put(put_ethernet(buf, addr, everyone, ETHERTYPE_ARP), &arp, sizeof(arp));
+    return broadcast_arp(addr, ETHERTYPE_ARP, &arp, buf);
+}
 
-    size_t len = (size_t)(end - buf), least = PORT_VNET_LEN + ETH_ZLEN;
-    if (len >= least)
-        return len;
-    memset(end, 0, least - len);
-    return least;
+/** "Which address have I?" (RFC 903): every switch hears it, and hosts have no use for it. */
+static size_t announce_mac(const struct addr *addr, uint8_t *buf)
+{
+    struct ether_arp arp = {
+        .ea_hdr = {htons(ARPHRD_ETHER), htons(ETHERTYPE_IP), ETH_ALEN, 4, htons(ARPOP_RREQUEST)}};
+
+    memcpy(arp.arp_sha, addr->mac, ETH_ALEN);
+    memcpy(arp.arp_tha, addr->mac, ETH_ALEN);
+    return broadcast_arp(addr, ETHERTYPE_REVARP, &arp, buf);
 }
 
 struct neighbour_advert {
@@ -245,5 +271,12 @@ static size_t announce_ip6(const struct addr *addr, uint8_t *buf)
 
 size_t addrs_announce(const struct addr *addr, uint8_t *buf)
 {
-    return addr->family == 4 ? announce_ip4(addr, buf) : announce_ip6(addr, buf);
+    switch (addr->family) {
+    case 4:
+        return announce_ip4(addr, buf);
+    case 6:
+        return announce_ip6(addr, buf);
+    default:
+        return announce_mac(addr, buf);
+    }
 }

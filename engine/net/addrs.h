@@ -11,12 +11,13 @@
 /**
  * Which addresses the guest uses, learned from its own frames, so that a backup can announce them
  * after failover (gratuitous ARP, RFC 5227; unsolicited neighbour advertisement, RFC 4861 7.2.6).
- * VLAN-tagged addresses keep their tag.
+ * VLAN-tagged addresses keep their tag. A guest that has not spoken yet has a MAC all the same,
+ * which switches have to learn.
  */
 #define ADDRS_MAX 32
 
 struct addr {
-    uint8_t family; /* 4 or 6 */
+    uint8_t family; /* 4, 6, or 0: a MAC of which no address is known yet */
     uint8_t mac[6];
     uint16_t vlan;  /* 802.1Q TCI's VID, 0 = untagged */
     uint8_t ip[16]; /* IPv4 in the first 4 bytes, the rest zero */
@@ -27,6 +28,9 @@ struct addrs {
     size_t count;
     uint64_t version; /* grows with every change: "must be sent again" */
 };
+
+/** The MAC of the guest's interface, known beforehand; all zero is none. */
+void addrs_add_mac(struct addrs *a, const uint8_t mac[6]);
 
 /**
  * Looks at one frame sent by the guest (vnet header first). Learns from ARP (not probes), IPv4 and

@@ -2,6 +2,7 @@
 # SPDX-License-Identifier: GPL-2.0-or-later
 """The whole path over real interfaces: the guest's TAP at A, backupd's TAP at B, a bridge, and the kernel's own
 stack as the client, in a network namespace of this test."""
+import contextlib
 import ctypes
 import os
 import socket
@@ -64,6 +65,53 @@ class Counter:
         raise AssertionError(f"request {self.request} was not answered in {patience} s")
 
 
+def two_bridges():
+    """As two hosts have them, joined by a switch that the client is on. Nothing speaks by itself."""
+    enter_namespace()
+    with contextlib.suppress(subprocess.CalledProcessError):
+        sh("ip link set vm-a nomaster", "ip link set rem0 nomaster")
+    for host, port in (("a", "vm-a"), ("b", "rem0")):
+        if os.path.exists(f"/sys/class/net/br-{host}"):
+            sh(f"ip link set {port} master br-{host}")
+            continue
+        sh(f"ip link add br-{host} type bridge", f"ip link add up-{host} type veth peer name sw-{host}",
+           f"ip link set sw-{host} master br0", f"ip link set up-{host} master br-{host}",
+           f"ip link set {port} master br-{host}",
+           *(f"ip link set {name} up" for name in (f"br-{host}", f"up-{host}", f"sw-{host}")))
+
+
+def mac_of(vm):
+    shown = subprocess.run(["ip", "neigh", "show", "to", vm.ip, "dev", "br0"], capture_output=True, text=True, check=True)
+    return shown.stdout.split("lladdr ")[1].split()[0]
+
+
+def wait_for_answer(counter, what):
+    try:
+        counter.step()
+    except AssertionError as late:
+        raise AssertionError(f"{what}: {late}; the switch believes:\n" + subprocess.run(
+            ["bridge", "fdb", "show", "br", "br0"], capture_output=True, text=True, check=False).stdout) from late
+
+
+def silent_guest_is_found(hold):
+    """A guest that has said nothing since it moved: the switch learns its place all the same."""
+    two_bridges()
+    with Rig(switch=False) as rig:
+        vm = rig.vm(net="tap:vm-a")
+        counter = Counter(vm)
+        counter.step()
+        sh(f"ip neigh replace {vm.ip} lladdr {mac_of(vm)} dev br0 nud permanent")  # so that nobody asks by broadcast
+        b = rig.backupd(net="tap:rem%d")
+        a = rig.remusd()
+        for turn in range(2):
+            assert a.call("protect", vm=vm.uuid, to=b.address, hold=hold)["ok"]
+            wait_for("protected", lambda: a.state(vm.uuid) == "protected")
+            if turn == 0:
+                wait_for_answer(counter, "after protect")
+            assert a.call("unprotect", vm=vm.uuid)["ok"]
+            wait_for_answer(counter, "after unprotect")
+
+
 def survives(hold):
     enter_namespace()
     with Rig(switch=False) as rig:
@@ -105,4 +153,8 @@ def unprotected_again():
 if __name__ == "__main__":
     sys.exit(tap.run([("outlives its host, frames held at the backup", lambda: survives("backup")),
                       ("outlives its host, frames held at the primary", lambda: survives("primary")),
-                      ("the guest's own network is back after unprotect", unprotected_again)]))
+                      ("the guest's own network is back after unprotect", unprotected_again),
+                      ("a guest that says nothing is found, frames held at the backup",
+                       lambda: silent_guest_is_found("backup")),
+                      ("a guest that says nothing is found, frames held at the primary",
+                       lambda: silent_guest_is_found("primary"))]))

@@ -55,7 +55,9 @@ static inline void rig_open(struct rig *r, enum wire_hold hold)
     fake_vm_init(&r->vm, 1);
     new_guest(r);
     r->network = -1;
-    output_init(&r->o, r->base, &r->vm.vm, hold, r->spec, LIMIT);
+    struct hv_info info = {.mac = {2, [5] = 9}};
+    snprintf(info.net, sizeof(info.net), "%s", r->spec);
+    output_init(&r->o, r->base, &r->vm.vm, hold, &info, LIMIT);
 }
 
 static inline void rig_close(struct rig *r)

@@ -176,6 +176,24 @@ static void ignores_what_no_station_owns(void **state)
     assert_int_equal(a.version, 0);
 }
 
+static void mac_of_a_silent_guest_is_kept(void **state)
+{
+    (void)state;
+    struct addrs a = {0};
+    struct frame f;
+
+    addrs_add_mac(&a, (const uint8_t[6]){0});
+    addrs_add_mac(&a, (const uint8_t[6]){1, 0, 0x5e, 0, 0, 1});
+    assert_int_equal(a.count, 0);
+    addrs_add_mac(&a, mac_a);
+    assert_int_equal(a.version, 1);
+    make_arp(&f, mac_a, 0, ip4);
+    learn(&a, &f);
+    assert_int_equal(a.count, 2);
+    expect(&a.addr[0], 0, mac_a, 0, (const uint8_t[16]){0});
+    expect(&a.addr[1], 4, mac_a, 0, ip4);
+}
+
 static void full_table_gives_up_the_longest_unseen(void **state)
 {
     (void)state;
@@ -261,7 +279,8 @@ static void announcements_say_what_was_learned(void **state)
         }
 }
 
-/* Golden octets, from the figures of RFC 826/5227 and RFC 4861; the checksum was worked out apart.
+/* Golden octets, from the figures of RFC 826, 903, 5227 and RFC 4861; the checksum was worked out
+ * apart.
  */
 static void announcements_have_these_octets(void **state)
 {
@@ -289,6 +308,15 @@ static void announcements_have_these_octets(void **state)
     memcpy(addr.ip, ip6, 16);
     assert_int_equal(addrs_announce(&addr, buf), sizeof(advert));
     assert_memory_equal(buf, advert, sizeof(advert));
+
+    static const uint8_t rarp[10 + 60] = {
+        [10] = 0xff, 0xff, 0xff, 0xff, 0xff, 0xff, 0x52, 0x54, 0, 0,    0,    0xbb, 0x80,
+        0x35,        0,    1,    8,    0,    6,    4,    0,    3, 0x52, 0x54, 0,    0,
+        0,           0xbb, 0,    0,    0,    0,    0x52, 0x54, 0, 0,    0,    0xbb};
+    addr = (struct addr){.family = 0};
+    memcpy(addr.mac, mac_b, 6);
+    assert_int_equal(addrs_announce(&addr, buf), sizeof(rarp));
+    assert_memory_equal(buf, rarp, sizeof(rarp));
 }
 
 int main(void)
@@ -299,6 +327,7 @@ int main(void)
         cmocka_unit_test(keeps_the_vlan_apart),
         cmocka_unit_test(moved_address_replaces_its_mac),
         cmocka_unit_test(ignores_what_no_station_owns),
+        cmocka_unit_test(mac_of_a_silent_guest_is_kept),
         cmocka_unit_test(full_table_gives_up_the_longest_unseen),
         cmocka_unit_test(short_frames_are_never_read_beyond_their_end),
         cmocka_unit_test(random_bytes_do_no_harm),

@@ -19,8 +19,14 @@ static void addrs(void **state)
     REFUSED(addrs, good, count, WIRE_ADDRS_MAX + 1, 8, 2);
     REFUSED(addrs, good, addr[0].family, 5, 10, 1);
     REFUSED(addrs, good, addr[0].vlan, WIRE_VLAN_MAX + 1, 12, 2);
-    REFUSED(addrs, good, addr[0].ip[4], 1, 24, 1); /* IPv4 has no fifth octet */
+    REFUSED(addrs, good, addr[0].ip[4], 1, 24, 1);  /* IPv4 has no fifth octet */
+    REFUSED(addrs, good, addr[0].family, 0, 10, 1); /* a MAC alone has no IP address */
+    REFUSED(addrs, good, addr[1].family, 3, 36, 1);
     ACCEPTED(addrs, good, addr[1].vlan, WIRE_VLAN_MAX);
+    struct msg_addrs mac_alone = {.epoch = 3, .count = 1, .addr = {{.mac = {2}}}};
+    assert_true(PUT(addrs, &mac_alone));
+    assert_true(GET(addrs, &got));
+    assert_true(got.addr[0].family == 0 && got.addr[0].mac[0] == 2);
     assert_true(PUT(addrs, &good));
     assert_true(GET(addrs, &got));
     assert_memory_equal(got.addr[1].ip, good.addr[1].ip, 16);

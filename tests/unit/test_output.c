@@ -181,17 +181,20 @@ static void returning_guest_is_announced(void **state)
     struct rig r;
     struct err err;
     struct addr addr = {.family = 4, .mac = {2, 0, 0, 0, 0, 9}, .ip = {192, 0, 2, 9}};
-    uint8_t frame[ADDRS_ANNOUNCE_MAX];
-    size_t len = addrs_announce(&addr, frame);
+    struct addr silent = {.mac = {2, 0, 0, 0, 0, 9}};
+    uint8_t frame[ADDRS_ANNOUNCE_MAX], first[ADDRS_ANNOUNCE_MAX];
+    size_t len = addrs_announce(&addr, frame), first_len = addrs_announce(&silent, first);
 
     rig_open(&r, WIRE_HOLD_BACKUP);
     take(&r);
     assert_int_equal(send(r.guest, frame, len, 0), len);
     turn(&r);
-    assert_int_equal(r.o.addrs.count, 1);
+    assert_int_equal(r.o.addrs.count, 2);
     assert_int_equal(output_give(&r.o, &err), 0);
     r.network = accept(r.listener, NULL, NULL);
     assert_true(r.network >= 0);
+    assert_int_equal(recv(r.network, buf, sizeof(buf), 0), first_len);
+    assert_memory_equal(buf, first, first_len);
     assert_int_equal(recv(r.network, buf, sizeof(buf), 0), len);
     assert_memory_equal(buf, frame, len);
     assert_int_equal(recv(r.network, buf, sizeof(buf), 0), 0);

@@ -48,6 +48,7 @@ static int op_info(struct machine *m, struct request *rq, struct reply *reply)
     (void)rq;
     memcpy(info.name, m->conf.name, strlen(m->conf.name));
     memcpy(info.net, m->conf.net, strlen(m->conf.net));
+    memcpy(info.mac, m->guest.net.mac, sizeof(info.mac));
     return give_data(reply, &info, sizeof(info));
 }
 

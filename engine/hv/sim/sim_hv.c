@@ -118,6 +118,7 @@ static int sim_find(struct hv *hv, const char *which, struct hv_info *ret, struc
         .uuid = info.uuid, .pages = info.pages, .vcpus = info.vcpus, .running = info.running};
     memcpy(ret->name, info.name, sizeof(ret->name));
     memcpy(ret->net, info.net, sizeof(ret->net));
+    memcpy(ret->mac, info.mac, sizeof(ret->mac));
     return 0;
 }
 

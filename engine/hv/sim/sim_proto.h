@@ -63,7 +63,8 @@ struct sim_info {
     uint64_t pages;
     int32_t pid;
     uint32_t vcpus;
-    uint8_t running, replica, logging, zero[5];
+    uint8_t mac[6];
+    uint8_t running, replica, logging, zero[7];
 };
 
 /**

@@ -98,6 +98,7 @@ static int describe_found(const struct xen_hv *x, const xc_domaininfo_t *info, s
         snprintf(ret->net, sizeof(ret->net), "packet:%s", bridge);
     else
         snprintf(ret->net, sizeof(ret->net), "none");
+    xen_vif_mac(x, &vif, ret->mac);
     xen_refuse(x, info, ret->refuse);
     return 0;
 }

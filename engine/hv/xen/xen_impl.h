@@ -87,6 +87,8 @@ struct xen_vif {
 unsigned xen_vif_find(const struct xen_hv *x, uint32_t domid, struct xen_vif *ret);
 /** The bridge that the interface belongs to, whether or not it is there now. False: none. */
 bool xen_vif_bridge(const struct xen_hv *x, const struct xen_vif *vif, char bridge[IFNAMSIZ]);
+/** The guest's MAC; all zero when there is none. */
+void xen_vif_mac(const struct xen_hv *x, const struct xen_vif *vif, uint8_t mac[6]);
 /** Off its bridge, which is remembered; *ret_fd carries its frames. */
 int xen_vif_take(const struct xen_hv *x, const struct xen_vif *vif, int *ret_fd,
                  struct err *err) MUST_CHECK;

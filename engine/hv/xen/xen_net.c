@@ -3,6 +3,7 @@
 #include <fcntl.h>
 #include <libgen.h>
 #include <linux/sockios.h>
+#include <netinet/ether.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
@@ -74,6 +75,17 @@ bool xen_vif_bridge(const struct xen_hv *x, const struct xen_vif *vif, char brid
             return true;
     }
     return false;
+}
+
+void xen_vif_mac(const struct xen_hv *x, const struct xen_vif *vif, uint8_t mac[6])
+{
+    char *text = vif->name[0] ? xen_xs_read(x, "%s/mac", vif->backend) : NULL;
+    struct ether_addr found;
+
+    memset(mac, 0, 6);
+    if (text && ether_aton_r(text, &found) && !(found.ether_addr_octet[0] & 1))
+        memcpy(mac, found.ether_addr_octet, 6);
+    free(text);
 }
 
 static int bridge_call(unsigned long request, void *arg)
