@@ -59,6 +59,8 @@ static void test_ends(void **state)
         1,    0, 0, 0, 16, 0, 0, 0,    /* the fence: PAGE_DATA, */
         1,    0, 0, 0, 0,  0, 0, 0,    /* one page, */
         0,    0, 0, 0, 0,  0, 0, 0xf0, /* which is a hole */
+        0x0e, 0, 0, 0, 0,  0, 0, 0,    /* libxc's CHECKPOINT */
+        4,    0, 0, 0, 0,  0, 0, 0,    /* libxl's CHECKPOINT_END */
         0,    0, 0, 0, 0,  0, 0, 0,    /* libxc's END */
         0,    0, 0, 0, 0,  0, 0, 0,    /* libxl's */
     };
@@ -68,6 +70,7 @@ static void test_ends(void **state)
     xen_buf_init(&b);
     xen_stream_static_end(&b);
     xen_stream_fence(&b);
+    xen_stream_checkpoint(&b);
     xen_stream_end(&b);
     assert_int_equal(b.len, sizeof(expected));
     assert_memory_equal(b.data, expected, sizeof(expected));
