@@ -95,12 +95,14 @@ UNIT_TESTS := $(patsubst tests/unit/%.c,$(BUILD)/tests/%,$(wildcard tests/unit/t
 FUZZERS    := $(patsubst tests/fuzz/%.c,%,$(wildcard tests/fuzz/fuzz_*.c))
 FUZZ_REPLAY := $(FUZZERS:%=$(BUILD)/fuzz/%.replay)
 HELPERS    := $(patsubst tests/process/%.c,$(BUILD)/helpers/%,$(wildcard tests/process/*.c))
+# Programs that tests put on the laboratory's Xen hosts.
+XEN_HELPERS := $(if $(XEN_LIB),$(patsubst tests/xen/tools/%.c,$(BUILD)/helpers/xen/%,$(wildcard tests/xen/tools/*.c)))
 TEST_LIBS  := $(call libs,engine backupd tools tools/sim engine/hv/xen/format $(CORE_LIBS))
 
 .PHONY: all tests check check-asan check-xen lint fuzz fuzzers bench deps install uninstall clean format
 .PHONY: libs-found FORCE
 all: $(PROGRAMS:%=$(BUILD)/%)
-tests: $(UNIT_TESTS) $(FUZZ_REPLAY) $(HELPERS)
+tests: $(UNIT_TESTS) $(FUZZ_REPLAY) $(HELPERS) $(XEN_HELPERS)
 
 libs-found:
 	$(Q)$(PKG_CONFIG) --exists $(PKGS) || { echo "a library of: $(PKGS) is missing; run: make deps" >&2; exit 1; }
@@ -143,6 +145,11 @@ $(BUILD)/helpers/%: $(BUILD)/obj/tests/process/%.o $(TEST_LIBS)
 	$(if $(Q),@echo "  LD      $@")
 	@mkdir -p $(@D)
 	$(Q)$(call link,$(TEST_LIBS))
+
+$(BUILD)/helpers/xen/%: $(BUILD)/obj/tests/xen/tools/%.o
+	$(if $(Q),@echo "  LD      $@")
+	@mkdir -p $(@D)
+	$(Q)$(call link,,$(XEN_LDLIBS))
 
 $(BUILD)/fuzz/%.replay: $(BUILD)/obj/tests/fuzz/%.o $(BUILD)/obj/tests/fuzz/replay_main.o $(TEST_LIBS)
 	$(if $(Q),@echo "  LD      $@")
