@@ -220,6 +220,7 @@ void standby_takeover_now(struct standby *s, const char *why)
         end_session(s);
         child_event(&s->child, LOG_LEVEL_WARN, "takeover", "taking over: %s", why);
     }
+    standby_export_cancel(s, 0, "the VM is being resumed here");
     (void)FAULT(backup_before_activate);
     const char *net = s->hold == WIRE_HOLD_NONE ? NULL : s->port_spec;
     /* Our port speaks for the guest before the guest does, never after it. */
