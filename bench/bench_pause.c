@@ -146,7 +146,8 @@ static int attach(struct pause *p, struct rig *r, const struct rig_vm *vm, struc
 
     snprintf(dir, sizeof(dir), "%s/A/vms", r->dir);
     if (hv_open("sim", dir, &p->hv, err) < 0 || hv_find(p->hv, vm->uuid, &info, err) < 0 ||
-        hv_attach(p->hv, &info.uuid, &p->vm, err) < 0 || hv_log_start(p->vm, err) < 0)
+        hv_attach(p->hv, &info.uuid, HV_SUSPEND_AUTO, &p->vm, err) < 0 ||
+        hv_log_start(p->vm, err) < 0)
         return -1;
     if (capture_init(&p->capture, p->vm, info.pages, MEM_SIZE, false) < 0)
         return err_errno(err, "", "staging");

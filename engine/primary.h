@@ -26,6 +26,7 @@
  *   primary_leave.c    unprotect, shutdown, planned failover
  *   primary_gone.c     handed over, fenced, the VM switched off or crashed
  *   primary_start.c    open the VM and everything around it, from a command or a record
+ *   primary_suspend.c  by what the VM is stopped
  *   primary_status.c   the status object
  *
  * Phases:
@@ -67,6 +68,7 @@ struct primary {
     struct hv_info info;
     struct vmrecord rec, rec_before; /* rec_before: as found, to put back when protect is refused */
     bool had_rec;
+    struct hv_suspend_now suspend; /* as it was last looked at */
     enum primary_phase phase;
     enum primary_goal goal;
     json_int_t protect_id, goal_id; /* commands waiting for an answer; 0: none */
@@ -194,6 +196,11 @@ void primary_fenced(struct primary *p, const char *text, uint64_t generation);
 void primary_failover_refused(struct primary *p, const char *text);
 /** The VM ended here without being asked to. */
 void primary_vm_gone(struct primary *p, enum hv_gone how);
+
+/* primary_suspend.c */
+/** Says what has changed; the VM is there. */
+void primary_suspend_look(struct primary *p);
+json_t *primary_suspend_status(const struct primary *p);
 
 /* primary_status.c */
 int primary_status_init(struct primary *p) MUST_CHECK;

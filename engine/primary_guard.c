@@ -152,8 +152,12 @@ void primary_heard(struct primary *p)
 static void vm_check(struct primary *p)
 {
     enum hv_gone how = hv_vm_gone(p->vm);
-    if (how == HV_ALIVE || p->phase == PRIMARY_ENDED)
+    if (p->phase == PRIMARY_ENDED)
         return;
+    if (how == HV_ALIVE) {
+        primary_suspend_look(p);
+        return;
+    }
     if (p->vm_ev)
         event_del(p->vm_ev); /* its end stays readable for ever */
     primary_vm_gone(p, how);

@@ -21,6 +21,14 @@ static void not_resumed(struct primary *p, int error, const struct err *err)
     event_base_loopbreak(p->child.base);
 }
 
+/** A VM whose protection goes on is better off with long pauses than without a copy. */
+static enum hv_suspend suspend_wanted(const struct primary *p)
+{
+    bool first = p->protect_id != 0;
+    return !first && p->rec.suspend == HV_SUSPEND_DRIVER ? HV_SUSPEND_AUTO
+                                                         : (enum hv_suspend)p->rec.suspend;
+}
+
 static int open_vm(struct primary *p, const char **code, struct err *err)
 {
     *code = "failed";
@@ -34,7 +42,7 @@ static int open_vm(struct primary *p, const char **code, struct err *err)
     *code = "refused";
     if (p->info.refuse[0])
         return err_set(err, "", "%s cannot be protected: %s", p->info.name, p->info.refuse);
-    return hv_attach(p->hv, &p->child.uuid, &p->vm, err);
+    return hv_attach(p->hv, &p->child.uuid, suspend_wanted(p), &p->vm, err);
 }
 
 static int open_parts(struct primary *p, struct err *err)
@@ -68,7 +76,23 @@ static int start_silent(struct primary *p, struct err *err)
     return 0;
 }
 
-static int start(struct primary *p, const char **code, struct err *err)
+static void take_parameters(struct primary *p, json_t *cmd)
+{
+    const char *to = NULL;
+    json_int_t epoch_ms = p->rec.epoch_ms;
+    int hold = p->rec.hold, suspend = p->rec.suspend;
+
+    if (json_unpack(cmd, "{s?s, s?I, s?i, s?i}", "to", &to, "epoch_ms", &epoch_ms, "hold", &hold,
+                    "suspend", &suspend) < 0)
+        return;
+    if (to)
+        snprintf(p->rec.peer, sizeof(p->rec.peer), "%s", to);
+    p->rec.epoch_ms = epoch_ms;
+    p->rec.hold = hold;
+    p->rec.suspend = suspend;
+}
+
+static int start(struct primary *p, json_t *cmd, const char **code, struct err *err)
 {
     *code = "failed";
     /* Held for life: a predecessor that is still there must not write our record. */
@@ -77,6 +101,7 @@ static int start(struct primary *p, const char **code, struct err *err)
         return -1;
     p->rec_known = true;
     p->rec_before = p->rec;
+    take_parameters(p, cmd);
     if (open_vm(p, code, err) < 0)
         return -1;
     *code = "failed";
@@ -84,20 +109,6 @@ static int start(struct primary *p, const char **code, struct err *err)
     if (!p->had_rec || p->rec.state == VM_FENCED)
         p->rec.state = VM_WANTED;
     return 0;
-}
-
-static void take_parameters(struct primary *p, json_t *cmd)
-{
-    const char *to = NULL;
-    json_int_t epoch_ms = p->rec.epoch_ms;
-    int hold = p->rec.hold;
-
-    if (json_unpack(cmd, "{s?s, s?I, s?i}", "to", &to, "epoch_ms", &epoch_ms, "hold", &hold) < 0)
-        return;
-    if (to)
-        snprintf(p->rec.peer, sizeof(p->rec.peer), "%s", to);
-    p->rec.epoch_ms = epoch_ms;
-    p->rec.hold = hold;
 }
 
 /** The backup that may activate the VM is not the one that is asked for now. */
@@ -116,9 +127,8 @@ void primary_start(struct primary *p, json_t *cmd, json_int_t id)
     const char *code;
 
     p->protect_id = id;
-    int rc = start(p, &code, &err);
+    int rc = start(p, cmd, &code, &err);
     if (rc == 0) {
-        take_parameters(p, cmd);
         code = "refused";
         rc = other_backup(p, &err);
     }
@@ -137,6 +147,7 @@ void primary_start(struct primary *p, json_t *cmd, json_int_t id)
         return;
     }
     child_degrade(&p->child, "unprotected", "the backup does not hold the VM yet");
+    primary_suspend_look(p);
     primary_status_send(p);
     primary_connect(p);
 }

@@ -105,13 +105,13 @@ static void put_output(json_t *o, const struct primary *p)
 
 void primary_status_send(struct primary *p)
 {
-    static const char *const hold[] = {"backup", "primary", "none"};
     json_t *o = json_pack(
-        "{s:s, s:s, s:s, s:s, s:s, s:I, s:i, s:s, s:s, s:b, s:o, s:o}", "role", "primary", "uuid",
-        p->child.uuid_text, "name", p->child.name, "backend", p->conf->backend, "peer", p->rec.peer,
-        "generation", (json_int_t)p->rec.generation, "pid", (int)getpid(), "hold",
-        hold[p->rec.hold], "state", state_name(p), "protected", primary_is_protected(p) ? 1 : 0,
-        "degraded", child_degraded_json(&p->child), "sync", primary_sync_status(p));
+        "{s:s, s:s, s:s, s:s, s:s, s:I, s:i, s:s, s:s, s:b, s:o, s:o, s:o}", "role", "primary",
+        "uuid", p->child.uuid_text, "name", p->child.name, "backend", p->conf->backend, "peer",
+        p->rec.peer, "generation", (json_int_t)p->rec.generation, "pid", (int)getpid(), "hold",
+        remusd_hold_names[p->rec.hold], "state", state_name(p), "protected",
+        primary_is_protected(p) ? 1 : 0, "degraded", child_degraded_json(&p->child), "sync",
+        primary_sync_status(p), "suspend", primary_suspend_status(p));
     if (!o)
         return;
     put_epochs(o, p);

@@ -30,12 +30,11 @@ struct remusd {
     struct event *term_ev, *int_ev;
 };
 
-static int hold_parse(const char *text, int *ret)
+static int word_parse(const char *const *names, const char *text, int *ret)
 {
-    static const char *const names[] = {"backup", "primary", "none"};
-    for (size_t i = 0; i < ARRAY_LEN(names); i++) {
+    for (int i = 0; names[i]; i++) {
         if (strcmp(names[i], text) == 0) {
-            *ret = (int)i;
+            *ret = i;
             return 0;
         }
     }
@@ -45,28 +44,32 @@ static int hold_parse(const char *text, int *ret)
 struct protect {
     const char *vm, *to;
     json_int_t epoch_ms;
-    int hold;
+    int hold, suspend;
 };
 
 /** Everything about the request that can be wrong without asking the VM or the backup. */
 static int parse_protect(const struct remusd *d, json_t *request, struct protect *ret,
                          const char **code, struct err *err)
 {
-    const char *hold = NULL;
+    const char *hold = NULL, *suspend = NULL;
     int unsafe = 0;
 
-    *ret = (struct protect){.epoch_ms = d->conf->epoch_ms, .hold = d->conf->hold};
+    *ret = (struct protect){
+        .epoch_ms = d->conf->epoch_ms, .hold = d->conf->hold, .suspend = d->conf->suspend};
     *code = "bad-request";
-    if (json_unpack(request, "{s:s, s:s, s?I, s?s, s?b}", "vm", &ret->vm, "to", &ret->to,
-                    "epoch_ms", &ret->epoch_ms, "hold", &hold, "unsafe", &unsafe) < 0)
+    if (json_unpack(request, "{s:s, s:s, s?I, s?s, s?s, s?b}", "vm", &ret->vm, "to", &ret->to,
+                    "epoch_ms", &ret->epoch_ms, "hold", &hold, "suspend", &suspend, "unsafe",
+                    &unsafe) < 0)
         return err_set(err, "see docs/control.md", "protect needs 'vm' and 'to'");
     if (dial_check(ret->to, err) < 0)
         return -1;
     if (ret->epoch_ms < 1 || ret->epoch_ms > 10000)
         return err_set(err, "25 is a good start", "epoch of %lld ms: 1 to 10000 are possible",
                        (long long)ret->epoch_ms);
-    if (hold && hold_parse(hold, &ret->hold) < 0)
+    if (hold && word_parse(remusd_hold_names, hold, &ret->hold) < 0)
         return err_set(err, "backup, primary or none", "unknown hold '%s'", hold);
+    if (suspend && word_parse(remusd_suspend_names, suspend, &ret->suspend) < 0)
+        return err_set(err, "auto, cooperative or driver", "unknown suspend '%s'", suspend);
     *code = "unsafe";
     if (ret->hold == WIRE_HOLD_NONE && !unsafe)
         return err_set(err, "add --unsafe if clients may see output of a lost state",
@@ -96,8 +99,8 @@ static void protect(struct remusd *d, struct ctl_conn *conn, json_t *request)
         ctl_reply_err(conn, errno == EEXIST ? "already-protected" : "failed", &err);
         return;
     }
-    json_t *cmd = json_pack("{s:s, s:s, s:I, s:i}", "cmd", "protect", "to", want.to, "epoch_ms",
-                            want.epoch_ms, "hold", want.hold);
+    json_t *cmd = json_pack("{s:s, s:s, s:I, s:i, s:i}", "cmd", "protect", "to", want.to,
+                            "epoch_ms", want.epoch_ms, "hold", want.hold, "suspend", want.suspend);
     (void)supervisor_command(child, cmd, -1, conn);
     json_decref(cmd);
 }

@@ -4,7 +4,8 @@
 #define FIELD(f) offsetof(struct remusd_conf, f)
 
 static const char *const level_names[] = {"error", "warn", "info", "debug", NULL};
-static const char *const hold_names[] = {"backup", "primary", "none", NULL};
+const char *const remusd_hold_names[] = {"backup", "primary", "none", NULL};
+const char *const remusd_suspend_names[] = {"auto", "cooperative", "driver", NULL};
 
 const struct conf_key remusd_conf_keys[] = {
     {"control_socket", CONF_STR, FIELD(control_socket), "/run/remus/remusd.sock", 0, 0, NULL,
@@ -17,8 +18,10 @@ const struct conf_key remusd_conf_keys[] = {
     {"log_level", CONF_CHOICE, FIELD(log_level), "info", 0, 0, level_names, "least level logged"},
     {"epoch_ms", CONF_INT, FIELD(epoch_ms), "25", 1, 10000, NULL,
      "epoch length when protect names none"},
-    {"hold", CONF_CHOICE, FIELD(hold), "backup", 0, 0, hold_names,
+    {"hold", CONF_CHOICE, FIELD(hold), "backup", 0, 0, remusd_hold_names,
      "where output waits for the seal when protect says nothing; none needs --unsafe"},
+    {"suspend", CONF_CHOICE, FIELD(suspend), "auto", 0, 0, remusd_suspend_names,
+     "how a VM is stopped for an epoch when protect says nothing: auto prefers the guest's driver"},
     {"window_epochs", CONF_INT, FIELD(window_epochs), "4", 1, 64, NULL,
      "most epochs in flight; a full window stretches the epoch"},
     {"staging_mb", CONF_INT, FIELD(staging_mb), "256", 1, 65536, NULL,

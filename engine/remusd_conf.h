@@ -12,7 +12,8 @@ struct remusd_conf {
     char backend_conf[CONF_STR_MAX];
     int log_level;
     int64_t epoch_ms;
-    int hold; /* enum wire_hold */
+    int hold;    /* enum wire_hold */
+    int suspend; /* enum hv_suspend */
     int64_t window_epochs;
     int64_t staging_mb;
     int64_t delta_cache_mb;
@@ -29,6 +30,8 @@ struct remusd_conf {
 };
 
 extern const struct conf_key remusd_conf_keys[];
+/** The words for `hold` and `suspend` by value, ended by NULL. */
+extern const char *const remusd_hold_names[], *const remusd_suspend_names[];
 
 /** Rules over several keys (floor <= ceiling, ...). */
 int remusd_conf_check(const struct remusd_conf *conf, struct err *err) MUST_CHECK;

@@ -17,7 +17,6 @@ static const char doc[] =
     "  status [VM]                  how they do\n"
     "  events                       what happened\n"
     "  failover VM                  let VM run at the backup\n"
-    "  export VM FILE               write the backup's copy of VM to a file, for 'xl restore'\n"
     "  forget VM                    drop the backup's record of a VM that no longer runs here\n"
     "  version                      versions of this program and of the daemons\n"
     "\n"
@@ -30,6 +29,8 @@ static const struct argp_option protect_options[] = {
     {"epoch", OPT_EPOCH, "MS", 0, "Epoch length, 1 to 10000 ms (default: remusd.conf)", 0},
     {"hold", OPT_HOLD, "WHERE", 0,
      "Where output waits for the seal: backup, primary or none (default: remusd.conf)", 0},
+    {"suspend", OPT_SUSPEND, "MODE", 0,
+     "How VM is stopped for an epoch: auto, cooperative or driver (default: remusd.conf)", 0},
     {"unsafe", OPT_UNSAFE, NULL, 0, "Allow what breaks output commit: --hold none", 0},
     {"wait", OPT_WAIT, NULL, 0, "Show the first copy's progress until VM is protected", 0},
     {0},
@@ -52,11 +53,6 @@ static const struct argp_option failover_options[] = {
     {0},
 };
 
-static const struct argp_option export_options[] = {
-    {"force", OPT_FORCE, NULL, 0, "Replace FILE if it is there", 0},
-    {0},
-};
-
 static const struct ctl_command commands[] = {
     {"protect", "VM", "Keep a copy of VM ready at another host.", protect_options, 1, 1,
      cmd_protect},
@@ -68,8 +64,6 @@ static const struct ctl_command commands[] = {
     {"events", "", "Show what happened.", events_options, 0, 0, cmd_events},
     {"failover", "VM", "Let VM run at the backup and end it here.", failover_options, 1, 1,
      cmd_failover},
-    {"export", "VM FILE", "On the backup host: write the last sealed epoch of VM to FILE.",
-     export_options, 2, 2, cmd_export},
     {"forget", "VM", "Drop the backup's record of a VM that once ran there.", NULL, 1, 1,
      cmd_forget},
     {"version", "", "Show versions.", NULL, 0, 0, cmd_version},

@@ -6,22 +6,30 @@
 #include "engine/base/mono.h"
 #include "tools/remusctl_ask.h"
 #include "tools/remusctl_commands.h"
-#include "tools/remusctl_progress.h"
 #include "tools/remusctl_status.h"
 
 #define POLL_MS 500
 
+/* Whether `word` was not given, or is one of `words` (ended by NULL). */
+static bool known(const char *word, const char *const *words)
+{
+    while (word && *words && strcmp(word, *words) != 0)
+        words++;
+    return !word || *words;
+}
+
 static int check(const struct ctl_args *args)
 {
-    static const char *const holds[] = {"backup", "primary", "none"};
-    bool known = !args->hold;
+    static const char *const holds[] = {"backup", "primary", "none", NULL};
+    static const char *const suspends[] = {"auto", "cooperative", "driver", NULL};
 
-    for (size_t i = 0; i < ARRAY_LEN(holds) && !known; i++)
-        known = strcmp(args->hold, holds[i]) == 0;
     if (!args->to || !*args->to)
         return ctl_usage_error("remusctl protect VM --to HOST[:PORT]", "no backup host is named");
-    if (!known)
+    if (!known(args->hold, holds))
         return ctl_usage_error("one of: backup, primary, none", "no such --hold: %s", args->hold);
+    if (!known(args->suspend, suspends))
+        return ctl_usage_error("one of: auto, cooperative, driver", "no such --suspend: %s",
+                               args->suspend);
     if (args->hold && strcmp(args->hold, "none") == 0 && !args->unsafe)
         return ctl_usage_error("with hold=none clients see output of states that a failover loses; "
                                "add --unsafe to have it so",
@@ -37,9 +45,33 @@ static json_t *protect_request(const struct ctl_args *args)
         json_object_set_new(request, "epoch_ms", json_integer(args->epoch_ms));
     if (args->hold)
         json_object_set_new(request, "hold", json_string(args->hold));
+    if (args->suspend)
+        json_object_set_new(request, "suspend", json_string(args->suspend));
     if (args->unsafe)
         json_object_set_new(request, "unsafe", json_true());
     return request;
+}
+
+/* A terminal gets one line that is rewritten, a file gets a line for every tenth of the way. */
+struct progress {
+    bool tty;
+    int tenth;
+    struct text shown;
+};
+
+static void show_progress(struct progress *p, const json_t *vm)
+{
+    const struct text line = status_progress(vm);
+    const json_t *sync = json_object_get(vm, "sync");
+    double total = json_number_value(json_object_get(sync, "pages_total"));
+    double done = json_number_value(json_object_get(sync, "pages_done"));
+    int tenth = total > 0 && done >= 0 && done <= total ? (int)(10 * done / total) : -1;
+
+    if (strcmp(line.s, p->shown.s) == 0 || (!p->tty && tenth >= 0 && tenth == p->tenth))
+        return;
+    fprintf(stderr, p->tty ? "\r\033[K%s" : "%s\n", line.s);
+    p->tenth = tenth;
+    p->shown = line;
 }
 
 /* States that a VM does not leave for "protected" without somebody's help. */
@@ -102,11 +134,10 @@ static int done_waiting(const struct ctl_args *args, json_t *vm)
 /* Until the VM is protected, cannot become so, or an explicit --timeout has passed. */
 static int wait_protected(const struct ctl_args *args, const char *path)
 {
-    struct progress progress;
+    struct progress progress = {.tty = isatty(STDERR_FILENO) == 1, .tenth = -1};
     const struct mono start = mono_now();
     int rc;
 
-    progress_begin(&progress);
     for (;;) {
         json_t *vm = NULL;
         rc = look(args, path, &vm);
@@ -114,14 +145,11 @@ static int wait_protected(const struct ctl_args *args, const char *path)
             break;
         const struct text state = text_str(vm, "state");
         bool done = json_is_true(json_object_get(vm, "protected"));
-        const json_t *sync = json_object_get(vm, "sync");
-        progress_show(&progress, status_progress(vm),
-                      json_number_value(json_object_get(sync, "pages_done")),
-                      json_number_value(json_object_get(sync, "pages_total")));
-        if (done) {
-            progress_end(&progress);
+        show_progress(&progress, vm);
+        if (done && progress.tty)
+            fputs("\r\033[K", stderr);
+        if (done)
             rc = done_waiting(args, vm);
-        }
         json_decref(vm);
         if (done)
             return rc;

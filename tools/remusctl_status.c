@@ -149,6 +149,15 @@ static struct text ahead(const json_t *vm, const char *key, const char *absent, 
     return text_of("%s%s", before, text_ms(vm, key).s);
 }
 
+static struct text suspend_text(const json_t *vm)
+{
+    const json_t *s = json_object_get(vm, "suspend");
+    bool driver = strcmp(text_str(s, "mode").s, "driver") == 0;
+
+    return driver ? text_of("by the guest's driver, version %s", text_str(s, "version").s)
+                  : text_of("by the guest's kernel: %s", text_str(s, "why").s);
+}
+
 static void primary_fields(struct table *t, const json_t *vm)
 {
     const json_t *coding = json_object_get(vm, "coding");
@@ -159,6 +168,7 @@ static void primary_fields(struct table *t, const json_t *vm)
                   text_num(vm, "epochs_per_s", 1).s, text_num(vm, "epochs_per_s_asked", 1).s,
                   text_num(vm, "epoch_ms", 0).s, text_num(vm, "missed_deadlines", 0).s));
     stats_field(t, vm, "pause", "pause_us");
+    field(t, "stopped", suspend_text(vm));
     stats_field(t, vm, "ack", "ack_us");
     field(t, "dirty pages",
           text_of("%s; p50 %s, p99 %s, most %s", text_num(dirty, "last", 0).s,
@@ -183,10 +193,6 @@ static void backup_fields(struct table *t, const json_t *vm)
           text_of("%s of at most %s; staging %s", text_bytes(vm, "memory_bytes").s,
                   text_bytes(vm, "memory_limit_bytes").s, text_bytes(vm, "staging_bytes").s));
     field(t, "primary heard", text_of("%s ago", text_ms(vm, "heard_ms").s));
-    if (json_is_object(json_object_get(vm, "export")))
-        field(t, "export",
-              text_of("%s written to %s", text_bytes(json_object_get(vm, "export"), "bytes").s,
-                      text_str(json_object_get(vm, "export"), "file").s));
     field(t, "activation",
           ahead(vm, "activation_in_ms", "not possible", "possible", "possible in "));
 }

@@ -36,12 +36,12 @@ static int decode(json_t *object, struct vmrecord *ret)
 {
     const char *uuid, *name, *state, *peer;
     json_int_t generation, epoch_ms;
-    int hold;
+    int hold, suspend = 0;
     struct vmrecord rec = {0};
 
-    if (json_unpack(object, "{s:s, s:s, s:I, s:s, s:s, s:I, s:i}", "uuid", &uuid, "name", &name,
-                    "generation", &generation, "state", &state, "peer", &peer, "epoch_ms",
-                    &epoch_ms, "hold", &hold) < 0)
+    if (json_unpack(object, "{s:s, s:s, s:I, s:s, s:s, s:I, s:i, s?i}", "uuid", &uuid, "name",
+                    &name, "generation", &generation, "state", &state, "peer", &peer, "epoch_ms",
+                    &epoch_ms, "hold", &hold, "suspend", &suspend) < 0)
         return -1;
     if (uuid_parse(uuid, &rec.uuid) < 0 || state_parse(state, &rec.state) < 0 || generation < 0)
         return -1;
@@ -50,6 +50,7 @@ static int decode(json_t *object, struct vmrecord *ret)
     rec.generation = (uint64_t)generation;
     rec.epoch_ms = epoch_ms;
     rec.hold = hold;
+    rec.suspend = suspend;
     *ret = rec;
     return 0;
 }
@@ -107,10 +108,10 @@ int vmrecord_save(const char *dir, const struct vmrecord *rec, struct err *err)
         errno = ERANGE;
         return err_errno(err, "", "generation of %s", text);
     }
-    json_t *object =
-        json_pack("{s:s, s:s, s:I, s:s, s:s, s:I, s:i}", "uuid", text, "name", rec->name,
-                  "generation", (json_int_t)rec->generation, "state", state_names[rec->state],
-                  "peer", rec->peer, "epoch_ms", (json_int_t)rec->epoch_ms, "hold", rec->hold);
+    json_t *object = json_pack(
+        "{s:s, s:s, s:I, s:s, s:s, s:I, s:i, s:i}", "uuid", text, "name", rec->name, "generation",
+        (json_int_t)rec->generation, "state", state_names[rec->state], "peer", rec->peer,
+        "epoch_ms", (json_int_t)rec->epoch_ms, "hold", rec->hold, "suspend", rec->suspend);
     if (!object) {
         errno = ENOMEM;
         return err_errno(err, "", "VM record of %s", text);

@@ -35,6 +35,7 @@ struct vmrecord {
     char peer[CONF_STR_MAX];
     int64_t epoch_ms;
     int hold;
+    int suspend; /* enum hv_suspend; 0 in records that do not have it */
 };
 
 /**

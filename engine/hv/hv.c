@@ -73,11 +73,23 @@ int hv_find(struct hv *hv, const char *which, struct hv_info *ret, struct err *e
     return 0;
 }
 
-int hv_attach(struct hv *hv, const struct uuid *uuid, struct hv_vm **ret, struct err *err)
+int hv_attach(struct hv *hv, const struct uuid *uuid, enum hv_suspend suspend, struct hv_vm **ret,
+              struct err *err)
 {
     struct err own;
 
-    return hv->ops->attach(hv, uuid, ret, hv_err(err, &own));
+    if (hv->ops->attach(hv, uuid, suspend, ret, hv_err(err, &own)))
+        return -1;
+    bool driver = hv_suspend_now(*ret)->driver;
+    if (driver ? suspend != HV_SUSPEND_COOPERATIVE : suspend != HV_SUSPEND_DRIVER)
+        return 0;
+    hv_end(*ret);
+    return hv_backend_breach(err, "attach");
+}
+
+const struct hv_suspend_now *hv_suspend_now(struct hv_vm *vm)
+{
+    return vm->ops->suspend_now(vm);
 }
 
 int hv_describe(struct hv_vm *vm, void *buf, size_t cap, size_t *ret_len, struct err *err)

@@ -73,7 +73,8 @@ static int fault_find(struct hv *hv, const char *which, struct hv_info *ret, str
     PASS("find", hv_find(hv_in(hv), which, ret, err));
 }
 
-static int fault_attach(struct hv *hv, const struct uuid *uuid, struct hv_vm **ret, struct err *err)
+static int fault_attach(struct hv *hv, const struct uuid *uuid, enum hv_suspend suspend,
+                        struct hv_vm **ret, struct err *err)
 {
     if (hv_fault_due("attach", err))
         return -1;
@@ -81,7 +82,7 @@ static int fault_attach(struct hv *hv, const struct uuid *uuid, struct hv_vm **r
     if (!f)
         return err_errno(err, "", "fault");
     f->vm.ops = &hv_fault_ops;
-    if (hv_attach(hv_in(hv), uuid, &f->inner, err)) {
+    if (hv_attach(hv_in(hv), uuid, suspend, &f->inner, err)) {
         int saved = errno;
         free(f);
         errno = saved;
@@ -90,6 +91,11 @@ static int fault_attach(struct hv *hv, const struct uuid *uuid, struct hv_vm **r
     f->vm.stopped = hv_stopped(f->inner);
     *ret = &f->vm;
     return 0;
+}
+
+static const struct hv_suspend_now *fault_suspend_now(struct hv_vm *vm)
+{
+    return hv_suspend_now(vm_in(vm));
 }
 
 static int fault_describe(struct hv_vm *vm, void *buf, size_t cap, size_t *ret_len, struct err *err)
@@ -191,11 +197,6 @@ static uint64_t fault_replica_pages(const struct hv_replica *r)
     return hv_replica_pages(replica_in(r));
 }
 
-static uint64_t fault_replica_memory(const struct hv_replica *r)
-{
-    return hv_replica_memory(replica_in(r));
-}
-
 static const void *fault_replica_page(struct hv_replica *r, uint64_t pfn)
 {
     return hv_replica_page(replica_in(r), pfn);
@@ -211,12 +212,6 @@ static int fault_replica_set_state(struct hv_replica *r, const void *state, size
                                    struct err *err)
 {
     PASS("replica_set_state", hv_replica_set_state(replica_in(r), state, len, err));
-}
-
-static int fault_file_part(struct hv_replica *r, enum hv_file_part part, const uint64_t *pfn,
-                           size_t n, void *buf, size_t cap, size_t *ret_len, struct err *err)
-{
-    PASS("file_part", hv_file_part(replica_in(r), part, pfn, n, buf, cap, ret_len, err));
 }
 
 static int fault_activate(struct hv_replica *r, const char *net, struct err *err)
@@ -239,6 +234,7 @@ const struct hv_ops hv_fault_ops = {
     .close = fault_close,
     .find = fault_find,
     .attach = fault_attach,
+    .suspend_now = fault_suspend_now,
     .describe = fault_describe,
     .log_start = fault_log_start,
     .stop = fault_stop,
@@ -255,11 +251,9 @@ const struct hv_ops hv_fault_ops = {
     .reap = fault_reap,
     .replica_create = fault_replica_create,
     .replica_pages = fault_replica_pages,
-    .replica_memory = fault_replica_memory,
     .replica_page = fault_replica_page,
     .replica_write = fault_replica_write,
     .replica_set_state = fault_replica_set_state,
-    .file_part = fault_file_part,
     .activate = fault_activate,
     .discard = fault_discard,
 };

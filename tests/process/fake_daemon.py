@@ -77,7 +77,8 @@ def primary_status(**changes):
         "bytes_content": 6442450944, "ratio": 4.0,
         "coding": {"unchanged": 1, "zero": 2, "raw": 3, "lz4": 4, "delta": 5},
         "held_frames": 3, "held_bytes": 4500, "dropped_frames": 0, "lease_left_ms": 980,
-        "detector_timeout_ms": 300, "sync": None}
+        "detector_timeout_ms": 300, "sync": None,
+        "suspend": {"mode": "cooperative", "version": None, "why": "there is no driver"}}
     return dict(status, **changes)
 
 
@@ -88,8 +89,7 @@ def backup_status(**changes):
         "hold": "backup", "degraded": [], "protected": True, "state": "standby", "epoch": 1234,
         "epoch_age_ms": 12, "epochs_per_s": 39.8, "memory_bytes": 1048576,
         "memory_limit_bytes": 2097152, "staging_bytes": 4096, "held_frames": 0, "held_bytes": 0,
-        "dropped_frames": 0, "export": None, "heard_ms": 4, "detector_timeout_ms": 300,
-        "activation_in_ms": None}
+        "dropped_frames": 0, "heard_ms": 4, "detector_timeout_ms": 300, "activation_in_ms": None}
     return dict(status, **changes)
 
 

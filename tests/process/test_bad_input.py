@@ -136,6 +136,15 @@ def test_hold():
     scene().check_unchanged()
 
 
+def test_suspend():
+    vm, to = scene().free.vm_name, scene().b.address
+    refused(USAGE, ["hard"], "protect", vm, "--to", to, "--suspend", "hard")
+    reply = scene().a.call("protect", vm=vm, to=to, suspend="hard")
+    assert reply["code"] == "bad-request" and "hard" in reply["error"] and reply["hint"], reply
+    refused(FAILED, ["no driver"], "protect", vm, "--to", to, "--suspend", "driver")
+    scene().check_unchanged()
+
+
 def test_replica_too_large():
     refused(FAILED, ["32 MiB", "replica_max_mb"], "protect", scene().large.vm_name, "--to", scene().b.address)
 
@@ -264,6 +273,7 @@ def test_wrong_values():
     no_start(["detector_floor_ms"], "remusd", detector_floor_ms=5000, detector_ceiling_ms=100)
     no_start(["epoch_ms", "3600000"], "remusd", epoch_ms=3600000)
     no_start(["hold"], "remusd", hold="maybe")
+    no_start(["suspend", "hard"], "remusd", suspend="hard")
     no_start(["nosuch"], "remusd", backend="nosuch")
     no_start(["listen"], "backupd", listen="nowhere")
     no_start(["bogus"], "backupd", net="bogus:1")

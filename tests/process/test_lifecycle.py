@@ -1,6 +1,7 @@
 #!/usr/bin/python3
 # SPDX-License-Identifier: GPL-2.0-or-later
 """Protection begins, pauses and ends in every way it can, and the guest's clients notice none of it."""
+import json
 import os
 import signal
 import sys
@@ -76,6 +77,22 @@ def test_protect_again():
         pair.rig.power_cut(pair.a, pair.vm)
         pair.wait_state(pair.b, "active")
         pair.check_image("B")
+
+
+def test_suspend_is_told_and_kept():
+    """How the VM is to be stopped: remusd.conf's word, or protect's before it; the record remembers which."""
+    for conf, asked, kept in (("cooperative", {}, 1), ("driver", {"suspend": "auto"}, 0)):
+        with Pair(hold="backup", a_conf={"suspend": conf}, **asked) as pair:
+            told = pair.at_a()
+            assert told["suspend"]["mode"] == "cooperative" and told["suspend"]["version"] is None, told
+            assert "no driver" in told["suspend"]["why"] and not told["degraded"], told
+            assert pair.said(pair.a, "suspend", "no driver"), pair.a.events()
+            with open(os.path.join(pair.a.state_dir, state_files(pair.a)[0]), encoding="utf-8") as f:
+                assert json.loads(f.readlines()[1])["suspend"] == kept
+            pair.a.end()
+            pair.a.restart()
+            pair.wait_protected()
+            assert pair.at_a()["suspend"] == told["suspend"]
 
 
 # ---- failover by order ----

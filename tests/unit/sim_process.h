@@ -166,7 +166,7 @@ static inline struct hv_vm *sim_test_attach(struct sim_test *t)
     struct hv_vm *vm;
     struct err err = {0};
 
-    if (hv_attach(t->hv, &t->uuid, &vm, &err))
+    if (hv_attach(t->hv, &t->uuid, HV_SUSPEND_AUTO, &vm, &err))
         fail_msg("%s", err.text);
     return vm;
 }

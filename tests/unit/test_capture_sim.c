@@ -51,7 +51,7 @@ static void run_epochs(struct sim_test *t, size_t staging_bytes, unsigned epochs
     struct err err = {0};
 
     assert_non_null(image);
-    assert_int_equal(hv_attach(t->hv, &t->uuid, &vm, &err), 0);
+    assert_int_equal(hv_attach(t->hv, &t->uuid, HV_SUSPEND_AUTO, &vm, &err), 0);
     assert_int_equal(hv_log_start(vm, &err), 0);
     assert_int_equal(capture_init(&c, vm, PAGES, staging_bytes, true), 0);
     for (unsigned i = 0; i < epochs; i++) {
@@ -96,7 +96,7 @@ static void vm_that_is_gone_is_told(void **state)
     struct err err = {0};
 
     sim_test_start(t, NULL);
-    assert_int_equal(hv_attach(t->hv, &t->uuid, &vm, &err), 0);
+    assert_int_equal(hv_attach(t->hv, &t->uuid, HV_SUSPEND_AUTO, &vm, &err), 0);
     assert_int_equal(hv_log_start(vm, &err), 0);
     assert_int_equal(capture_init(&c, vm, PAGES, STAGING, false), 0);
     assert_int_equal(capture_epoch(&c, NULL, 10000, false, cut_while_stopped, vm, &err), 0);

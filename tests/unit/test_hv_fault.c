@@ -34,10 +34,10 @@ static void armed_operations_fail_without_being_done(void **state)
     sim_test_start(t, NULL);
     struct hv *hv = open_fault(t, plan);
     arm(plan, "attach ENOMEM\n");
-    assert_int_equal(hv_attach(hv, &t->uuid, &vm, &err), -1);
+    assert_int_equal(hv_attach(hv, &t->uuid, HV_SUSPEND_AUTO, &vm, &err), -1);
     assert_int_equal(errno, ENOMEM);
     arm(plan, "# comment\n\nstop 2 ETIMEDOUT # the second\nresume 1 5\n");
-    assert_int_equal(hv_attach(hv, &t->uuid, &vm, &err), 0);
+    assert_int_equal(hv_attach(hv, &t->uuid, HV_SUSPEND_AUTO, &vm, &err), 0);
     assert_int_equal(hv_stop(vm, 1000, &err), 0);
     assert_int_equal(hv_resume(vm, &err), -1);
     assert_int_equal(errno, EIO);

@@ -46,7 +46,8 @@ static struct vmrecord sample(uint8_t n)
                            .state = VM_PROTECTING,
                            .peer = "[2001:db8::1]:7700",
                            .epoch_ms = 25,
-                           .hold = 1};
+                           .hold = 1,
+                           .suspend = 2};
     return rec;
 }
 

@@ -6,7 +6,7 @@ _remusctl_command() {
     local word
     for word in "${COMP_WORDS[@]:1:COMP_CWORD-1}"; do
         case $word in
-        protect | unprotect | list | status | events | failover | export | forget | version)
+        protect | unprotect | list | status | events | failover | forget | version)
             echo "$word"
             return
             ;;
@@ -32,6 +32,10 @@ _remusctl() {
         mapfile -t COMPREPLY < <(compgen -W "backup primary none" -- "$current")
         return
         ;;
+    --suspend)
+        mapfile -t COMPREPLY < <(compgen -W "auto cooperative driver" -- "$current")
+        return
+        ;;
     --to)
         mapfile -t COMPREPLY < <(compgen -A hostname -- "$current")
         return
@@ -43,15 +47,10 @@ _remusctl() {
 
     command=$(_remusctl_command)
     case $command in
-    "") words+=" protect unprotect list status events failover export forget version" ;;
-    protect) words+=" --to --epoch --hold --unsafe --wait" ;;
+    "") words+=" protect unprotect list status events failover forget version" ;;
+    protect) words+=" --to --epoch --hold --suspend --unsafe --wait" ;;
     unprotect | failover) words+=" --force $(_remusctl_vms)" ;;
     status) words+=" --watch $(_remusctl_vms)" ;;
-    export)
-        words+=" --force $(_remusctl_vms)"
-        mapfile -t COMPREPLY < <(compgen -W "$words" -- "$current"; compgen -f -- "$current")
-        return
-        ;;
     forget) words+=" $(_remusctl_vms)" ;;
     events) words+=" --follow" ;;
     esac

@@ -95,7 +95,9 @@ void sim_map_close(struct sim_map *m);
 int sim_spawn_replica(const struct sim_hv *hv, char *const *options, struct err *err) MUST_CHECK;
 
 /* The operations, by side. */
-int sim_attach(struct hv *hv, const struct uuid *uuid, struct hv_vm **ret, struct err *err);
+int sim_attach(struct hv *hv, const struct uuid *uuid, enum hv_suspend suspend, struct hv_vm **ret,
+               struct err *err);
+const struct hv_suspend_now *sim_suspend_now(struct hv_vm *vm);
 int sim_describe(struct hv_vm *vm, void *buf, size_t cap, size_t *ret_len, struct err *err);
 int sim_log_start(struct hv_vm *vm, struct err *err);
 int sim_stop(struct hv_vm *vm, int timeout_ms, struct err *err);
@@ -118,8 +120,6 @@ const void *sim_replica_page(struct hv_replica *r, uint64_t pfn);
 int sim_replica_write(struct hv_replica *r, const uint64_t *pfn, const void *const *page, size_t n,
                       struct err *err);
 int sim_replica_set_state(struct hv_replica *r, const void *state, size_t len, struct err *err);
-int sim_file_part(struct hv_replica *r, enum hv_file_part part, const uint64_t *pfn, size_t n,
-                  void *buf, size_t cap, size_t *ret_len, struct err *err);
 int sim_activate(struct hv_replica *r, const char *net, struct err *err);
 void sim_discard(struct hv_replica *r);
 

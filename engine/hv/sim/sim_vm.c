@@ -21,12 +21,26 @@ static struct sim_vm *sim_of(struct hv_vm *vm)
     return (struct sim_vm *)vm;
 }
 
-int sim_attach(struct hv *hv, const struct uuid *uuid, struct hv_vm **ret, struct err *err)
+/* It has one way to stop, which is nobody's driver. */
+const struct hv_suspend_now *sim_suspend_now(struct hv_vm *vm)
+{
+    static const struct hv_suspend_now now = {.why = "the built-in VM has no driver"};
+
+    (void)vm;
+    return &now;
+}
+
+int sim_attach(struct hv *hv, const struct uuid *uuid, enum hv_suspend suspend, struct hv_vm **ret,
+               struct err *err)
 {
     char file[SIM_FILE_MAX];
     struct sim_info info;
-    struct sim_vm *s = calloc(1, sizeof(*s));
 
+    if (suspend == HV_SUSPEND_DRIVER) {
+        errno = ENOTSUP;
+        return err_set(err, "suspend = auto", "%s", sim_suspend_now(NULL)->why);
+    }
+    struct sim_vm *s = calloc(1, sizeof(*s));
     if (!s)
         return err_errno(err, "", "attach");
     sim_socket_name(file, sizeof(file), uuid, SIM_SUFFIX);

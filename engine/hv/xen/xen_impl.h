@@ -120,7 +120,9 @@ int xen_dom_destroy(const struct xen_hv *x, uint32_t domid, const struct uuid *u
 
 /* ---- the operations, by side ---- */
 
-int xen_attach(struct hv *hv, const struct uuid *uuid, struct hv_vm **ret, struct err *err);
+int xen_attach(struct hv *hv, const struct uuid *uuid, enum hv_suspend suspend, struct hv_vm **ret,
+               struct err *err);
+const struct hv_suspend_now *xen_suspend_now(struct hv_vm *vm);
 int xen_describe(struct hv_vm *vm, void *buf, size_t cap, size_t *ret_len, struct err *err);
 int xen_log_start(struct hv_vm *vm, struct err *err);
 int xen_stop(struct hv_vm *vm, int timeout_ms, struct err *err);
@@ -139,13 +141,10 @@ int xen_reap(struct hv *hv, const struct uuid *uuid, struct err *err);
 int xen_replica_create(struct hv *hv, const void *desc, size_t len, struct hv_replica **ret,
                        struct err *err);
 uint64_t xen_replica_pages(const struct hv_replica *r);
-uint64_t xen_replica_memory(const struct hv_replica *r);
 const void *xen_replica_page(struct hv_replica *r, uint64_t pfn);
 int xen_replica_write(struct hv_replica *r, const uint64_t *pfn, const void *const *page, size_t n,
                       struct err *err);
 int xen_replica_set_state(struct hv_replica *r, const void *state, size_t len, struct err *err);
-int xen_file_part(struct hv_replica *r, enum hv_file_part part, const uint64_t *pfn, size_t n,
-                  void *buf, size_t cap, size_t *ret_len, struct err *err);
 int xen_activate(struct hv_replica *r, const char *net, struct err *err);
 void xen_discard(struct hv_replica *r);
 

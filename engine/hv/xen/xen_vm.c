@@ -12,9 +12,9 @@ static void release(struct xen_vm *v)
 {
     int saved = errno;
 
-    xen_watch_close(v);
     xen_log_close(v);
     xen_suspend_close(v);
+    xen_watch_close(v);
     xen_mem_free(&v->mem);
     if (v->nobody >= 0)
         close(v->nobody);
@@ -33,7 +33,13 @@ static int map_memory(struct xen_vm *v, struct err *err)
     return xen_mem_map_all(v->x, v->domid, &v->mem, err);
 }
 
-int xen_attach(struct hv *hv, const struct uuid *uuid, struct hv_vm **ret, struct err *err)
+const struct hv_suspend_now *xen_suspend_now(struct hv_vm *vm)
+{
+    return &xen_vm_of(vm)->suspend.now;
+}
+
+int xen_attach(struct hv *hv, const struct uuid *uuid, enum hv_suspend suspend, struct hv_vm **ret,
+               struct err *err)
 {
     xc_domaininfo_t info;
     struct xen_vm *v = calloc(1, sizeof(*v));
@@ -52,11 +58,11 @@ int xen_attach(struct hv *hv, const struct uuid *uuid, struct hv_vm **ret, struc
         return err_set(err, "", "there is no domain with this UUID any more");
     }
     v->domid = info.domain;
-    v->tot_pages = info.tot_pages;
+    v->tot_pages = v->last_pages = info.tot_pages;
     v->vm.stopped = xen_dom_suspended(&info);
     xen_vif_find(v->x, v->domid, &v->vif);
     if (map_memory(v, err) || xen_state_open(v, err) || xen_log_open(v, err) ||
-        xen_suspend_open(v, err) || xen_watch_open(v, err)) {
+        xen_watch_open(v, err) || xen_suspend_open(v, suspend, err)) {
         release(v);
         return -1;
     }

@@ -2,18 +2,33 @@
 #ifndef REMUS_XEN_VM_H
 #define REMUS_XEN_VM_H
 
+#include "engine/base/mono.h"
 #include "engine/hv/xen/xen_impl.h"
 
 /** A VM under capture, as the files of the primary side share it. */
 
 /** How it is stopped; Xen raises `port` when the domain has suspended. */
 struct xen_suspend {
+    enum hv_suspend wanted;
+    struct hv_suspend_now now; /* with the driver `port` is also the way to ask */
     xenevtchn_handle *xce;
-    int port;    /* our end; -1: not open */
-    int lock_fd; /* the lock that Xen's tools take for the same channel */
-    bool driver; /* the guest listens on it as well: it is also the way to ask */
-    bool plain;  /* the guest tells a cancelled suspend by itself: no register needs changing */
-    bool late;   /* it was asked, did not suspend in time, and may yet */
+    int port;            /* our end; -1: not open */
+    uint32_t guest_port; /* its other end, in the guest */
+    uint32_t own_port;   /* the other end of the channel that no driver has */
+    int lock_fd;         /* the lock that Xen's tools take for the same purpose */
+    bool masked;         /* an event was taken, and no other is wanted yet */
+    bool plain;          /* the driver tells a cancelled suspend by itself */
+    bool late;           /* it was asked, did not suspend in time, and may yet */
+    bool by_driver;      /* the driver was asked since the last resume */
+    unsigned silent;     /* stops in a row that the driver has missed */
+    bool changed;        /* what the driver says of itself; to be reviewed while nothing is asked */
+    struct mono reviewed;
+    struct mono kernel_until; /* until then the kernel may obey an earlier request, or another's */
+    unsigned driver_events,
+        shutdown_events;    /* of the watches on device/suspend, control/shutdown */
+    struct mono idle_since; /* events without a meaning, per second */
+    unsigned idle_events;
+    bool storm_told;
 };
 
 /** The dirty log. */
@@ -33,7 +48,8 @@ struct xen_vm {
     struct xen_hv *x;
     uint32_t domid;
     struct uuid uuid;
-    uint64_t tot_pages; /* when its memory was mapped */
+    uint64_t tot_pages;  /* when its memory was mapped */
+    uint64_t last_pages; /* when it was last stopped */
     struct xen_mem mem;
     struct xen_suspend suspend;
     struct xen_log log;
@@ -44,7 +60,7 @@ struct xen_vm {
     size_t param_count;
     struct xen_vif vif;
     int nobody;             /* other end of a VM's interface that it has not got */
-    struct xs_handle *ends; /* connection of the watch on domains that end */
+    struct xs_handle *ends; /* connection of the watches */
     int watch;              /* epoll: that and the event channel */
 };
 
@@ -53,12 +69,24 @@ static inline struct xen_vm *xen_vm_of(struct hv_vm *vm)
     return (struct xen_vm *)vm;
 }
 
+/* ---- xen_suspend_port.c: the channel, and by whom it is answered ---- */
+
+/** The watch is open. */
+int xen_suspend_open(struct xen_vm *v, enum hv_suspend suspend, struct err *err) MUST_CHECK;
+void xen_suspend_close(struct xen_vm *v);
+/** Goes by what the driver now says of itself; VM running, nothing asked. */
+void xen_suspend_review(struct xen_vm *v);
+/** The driver is not used any more until it says something new. */
+void xen_suspend_give_up(struct xen_vm *v);
+/** The driver is in use, and has closed its end. */
+bool xen_suspend_hung_up(const struct xen_vm *v);
+
 /* ---- xen_suspend.c ---- */
 
-int xen_suspend_open(struct xen_vm *v, struct err *err) MUST_CHECK;
-void xen_suspend_close(struct xen_vm *v);
-/** Reads events away; the domain's state says what they meant. */
-void xen_suspend_drain(struct xen_vm *v);
+/** Takes an event that came while nothing was asked, if there is one. */
+void xen_suspend_idle_event(struct xen_vm *v);
+/** Somebody has asked the guest's kernel to suspend. */
+void xen_suspend_kernel_asked(struct xen_vm *v);
 
 /* ---- xen_log.c ---- */
 
@@ -72,7 +100,16 @@ int xen_state_open(struct xen_vm *v, struct err *err) MUST_CHECK;
 
 /* ---- xen_watch.c ---- */
 
+/** Tokens of the watches. */
+#define XEN_WATCH_END      "end"
+#define XEN_WATCH_DRIVER   "driver"
+#define XEN_WATCH_SHUTDOWN "shutdown"
+
 int xen_watch_open(struct xen_vm *v, struct err *err) MUST_CHECK;
 void xen_watch_close(struct xen_vm *v);
+/** Has `fd` wake the VM's watch, too. */
+int xen_watch_add(struct xen_vm *v, int fd) MUST_CHECK;
+/** Takes what xenstore has to tell. */
+void xen_watch_drain(struct xen_vm *v);
 
 #endif

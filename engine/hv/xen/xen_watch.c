@@ -1,26 +1,34 @@
 /* SPDX-License-Identifier: GPL-2.0-or-later */
 #include <errno.h>
+#include <poll.h>
+#include <stdio.h>
 #include <stdlib.h>
+#include <string.h>
 #include <sys/epoll.h>
 #include <unistd.h>
 
 #include "engine/base/log.h"
 #include "engine/hv/xen/xen_vm.h"
 
-static int watch_fd(int epoll, int fd)
+/* A guest that writes without end is not looked at more often. */
+#define REVIEW_MS 1000
+
+int xen_watch_add(struct xen_vm *v, int fd)
 {
     struct epoll_event ev = {.events = EPOLLIN, .data.fd = fd};
 
-    return epoll_ctl(epoll, EPOLL_CTL_ADD, fd, &ev);
+    return epoll_ctl(v->watch, EPOLL_CTL_ADD, fd, &ev);
 }
 
 int xen_watch_open(struct xen_vm *v, struct err *err)
 {
+    char path[XEN_PATH_MAX];
+
+    snprintf(path, sizeof(path), "/local/domain/%u/device/suspend", v->domid);
     v->watch = epoll_create1(EPOLL_CLOEXEC);
     v->ends = xs_open(0);
-    if (v->watch >= 0 && v->ends && xs_watch(v->ends, "@releaseDomain", "end") &&
-        watch_fd(v->watch, xs_fileno(v->ends)) == 0 &&
-        watch_fd(v->watch, xenevtchn_fd(v->suspend.xce)) == 0)
+    if (v->watch >= 0 && v->ends && xs_watch(v->ends, "@releaseDomain", XEN_WATCH_END) &&
+        xs_watch(v->ends, path, XEN_WATCH_DRIVER) && xen_watch_add(v, xs_fileno(v->ends)) == 0)
         return 0;
     return err_errno(err, "", "watch on domain %u", v->domid);
 }
@@ -38,13 +46,38 @@ int xen_watch_fd(struct hv_vm *vm)
     return xen_vm_of(vm)->watch;
 }
 
-static void drain(struct xen_vm *v)
+static void on_watch(struct xen_vm *v, const char *token)
 {
+    struct xen_suspend *s = &v->suspend;
+
+    /* The first event of a watch only says that it is there. */
+    if (strcmp(token, XEN_WATCH_DRIVER) == 0 && ++s->driver_events > 1)
+        s->changed = true;
+    else if (strcmp(token, XEN_WATCH_SHUTDOWN) == 0 && ++s->shutdown_events > 1)
+        xen_suspend_kernel_asked(v);
+}
+
+void xen_watch_drain(struct xen_vm *v)
+{
+    struct pollfd ready = {.fd = xs_fileno(v->ends), .events = POLLIN};
     char **event;
 
-    while ((event = xs_check_watch(v->ends)))
+    if (poll(&ready, 1, 0) != 1) /* cheaper than to ask the library */
+        return;
+    while ((event = xs_check_watch(v->ends))) {
+        on_watch(v, event[XS_WATCH_TOKEN]);
         free(event);
-    xen_suspend_drain(v);
+    }
+}
+
+/* Between two epochs; not while a request is on its way to whom was asked before. */
+static void review_driver(struct xen_vm *v)
+{
+    const struct xen_suspend *s = &v->suspend;
+    int64_t ms = mono_sub(mono_now(), s->reviewed) / NS_PER_MS;
+
+    if (s->changed && !v->vm.stopped && !s->late && ms >= REVIEW_MS)
+        xen_suspend_review(v);
 }
 
 /*
@@ -66,11 +99,14 @@ enum hv_gone xen_gone(struct hv_vm *vm)
     struct xen_vm *v = xen_vm_of(vm);
     xc_domaininfo_t info;
 
-    drain(v);
+    xen_watch_drain(v);
+    xen_suspend_idle_event(v);
     if (xen_dom_info(v->x, v->domid, &v->uuid, &info))
         return HV_CRASHED;
-    if (!(info.flags & XEN_DOMINF_shutdown))
+    if (!(info.flags & XEN_DOMINF_shutdown)) {
+        review_driver(v);
         return HV_ALIVE;
+    }
     if (xen_dom_suspended(&info)) {
         if (!vm->stopped)
             undo_stop(v);

@@ -1,0 +1,31 @@
+/* SPDX-License-Identifier: GPL-2.0-or-later */
+#ifndef REMUS_XEN_DRIVER_H
+#define REMUS_XEN_DRIVER_H
+
+#include "engine/hv/hv.h"
+
+/**
+ * Whether the driver in a guest (tools/guest-driver) is to stop it. The driver publishes below
+ * device/suspend in xenstore: event-channel, the guest's port that it listens on, as libxl reads it
+ * too (empty: it has gone); version; and resume-plain, "1" when it can tell a suspend that was
+ * cancelled by itself.
+ */
+#define XEN_PORT_MAX 131072 /* event channels of a domain, FIFO interface */
+
+/** As xenstore has it, the guest's to write: anything, of any length. NULL: absent. */
+struct xen_driver_says {
+    const char *port, *version, *plain;
+};
+
+struct xen_driver_choice {
+    bool use;
+    uint32_t port;                /* when used */
+    bool plain;                   /* when used: it may be resumed without changing a register */
+    char version[HV_VERSION_MAX]; /* when used: MAJOR.MINOR and perhaps more, no other characters */
+    const char *why;              /* why not; a literal */
+};
+
+struct xen_driver_choice xen_driver_choose(enum hv_suspend suspend,
+                                           const struct xen_driver_says *says);
+
+#endif
