@@ -151,11 +151,11 @@ int capture_epoch(struct capture *c, const struct bitmap *also, int stop_timeout
                   bool leave_stopped, capture_cut_cb cut, void *arg, struct err *err)
 {
     (void)FAULT(primary_before_stop);
+    bitmap_zero(&c->dirty);
     struct mono asked = mono_now();
     if (!hv_stopped(c->vm) && hv_stop(c->vm, stop_timeout_ms, err) < 0)
         return -1;
     struct mono stopped = mono_now();
-    bitmap_zero(&c->dirty);
     if (capture_stopped(c, also, cut, arg, err) < 0) {
         take_back(c);
         return -1;

@@ -92,7 +92,10 @@ size_t bitmap_list(const struct bitmap *b, size_t *from, uint64_t *out, size_t c
                 return found;
             }
         }
-        if (++i >= words)
+        i++;
+        while (words - i >= BITMAP_GROUP && !bitmap_group(b->word + i))
+            i += BITMAP_GROUP;
+        if (i >= words)
             break;
         left = b->word[i];
     }

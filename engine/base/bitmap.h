@@ -29,10 +29,17 @@ size_t bitmap_count(const struct bitmap *b);
 /** dst |= src; both must have the same size. */
 void bitmap_or(struct bitmap *dst, const struct bitmap *src);
 
+/** The bits of BITMAP_GROUP words in one: 0 when none is set. For stepping over what is empty. */
+#define BITMAP_GROUP 8
+static inline uint64_t bitmap_group(const uint64_t *w)
+{
+    return w[0] | w[1] | w[2] | w[3] | w[4] | w[5] | w[6] | w[7];
+}
+
 /**
  * Lists set bits from *from on, at most `cap`, into `out`; returns how many and moves *from behind
- * the last one listed (to nbits when none is left). Skips clean words 8 bytes at a time: this runs
- * while the VM is stopped.
+ * the last one listed (to nbits when none is left). Skips clean words in groups: this runs while
+ * the VM is stopped.
  */
 size_t bitmap_list(const struct bitmap *b, size_t *from, uint64_t *out, size_t cap);
 

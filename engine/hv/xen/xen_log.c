@@ -93,7 +93,7 @@ int xen_log_start(struct hv_vm *vm, struct err *err)
     return err_errno(err, "", "dirty log of domain %u", v->domid);
 }
 
-static int clean(struct xen_vm *v, const unsigned long **ret)
+static int clean(struct xen_vm *v, const uint64_t **ret)
 {
     DECLARE_HYPERCALL_BUFFER_SHADOW(unsigned long, bits, &v->log.buffer);
 
@@ -129,6 +129,31 @@ static int stolen(struct xen_vm *v, struct err *err)
                    "the dirty log of domain %u was taken over by another tool", v->domid);
 }
 
+/*
+ * What the hypercall gave, into the caller's bitmap. In one pass that steps over what is empty: a
+ * guest's few pages lie far apart. True when there are dirty pages outside of what is mapped.
+ */
+static bool take_bits(const struct xen_vm *v, const uint64_t *bits, struct bitmap *dirty)
+{
+    size_t words = bitmap_words(dirty), i = 0;
+    uint64_t fresh = 0;
+
+    while (i < words) {
+        bool whole = words - i >= BITMAP_GROUP;
+        if (whole && !(bitmap_group(bits + i) | bitmap_group(dirty->word + i))) {
+            i += BITMAP_GROUP;
+            continue;
+        }
+        for (size_t end = whole ? i + BITMAP_GROUP : words; i < end; i++) {
+            dirty->word[i] = bits[i];
+            fresh |= bits[i] & ~v->mem.ram.word[i];
+        }
+    }
+    if (v->mem.pages % 64)
+        dirty->word[words - 1] &= (1ull << v->mem.pages % 64) - 1;
+    return fresh;
+}
+
 /* Dirty pages outside of what is mapped: most are no memory, some have become memory. */
 static int map_new(struct xen_vm *v, const struct bitmap *dirty, struct err *err)
 {
@@ -146,9 +171,9 @@ static int map_new(struct xen_vm *v, const struct bitmap *dirty, struct err *err
 /* Memory that was given away and had back is other memory than what we have mapped. */
 static int check_size(struct xen_vm *v, struct err *err)
 {
-    xc_domaininfo_t info;
+    xc_domaininfo_t info = {.tot_pages = v->last_pages}; /* stop has asked for it, too */
 
-    if (xen_dom_info(v->x, v->domid, &v->uuid, &info))
+    if (!v->vm.stopped && xen_dom_info(v->x, v->domid, &v->uuid, &info))
         return err_errno(err, "", "domain %u", v->domid);
     if (info.tot_pages == v->tot_pages)
         return 0;
@@ -164,7 +189,7 @@ static int check_size(struct xen_vm *v, struct err *err)
 int xen_fetch_dirty(struct hv_vm *vm, struct bitmap *dirty, struct err *err)
 {
     struct xen_vm *v = xen_vm_of(vm);
-    const unsigned long *bits;
+    const uint64_t *bits;
 
     if (dirty->nbits != v->mem.pages) {
         errno = EINVAL;
@@ -174,9 +199,7 @@ int xen_fetch_dirty(struct hv_vm *vm, struct bitmap *dirty, struct err *err)
     /* Xen 4.17 says success for a dying domain and reports nothing: check_size finds it out. */
     if (clean(v, &bits))
         return err_errno(err, "", "dirty log of domain %u", v->domid);
-    memcpy(dirty->word, bits, bitmap_words(dirty) * sizeof(*dirty->word));
-    if (v->mem.pages % 64)
-        dirty->word[bitmap_words(dirty) - 1] &= (1ull << v->mem.pages % 64) - 1;
+    bool fresh = take_bits(v, bits, dirty);
     if (check_size(v, err))
         return -1;
     if (!bitmap_test(dirty, v->log.canary))
@@ -186,5 +209,5 @@ int xen_fetch_dirty(struct hv_vm *vm, struct bitmap *dirty, struct err *err)
     if (v->log.fresh)
         bitmap_or(dirty, &v->mem.ram);
     v->log.fresh = false;
-    return map_new(v, dirty, err);
+    return fresh ? map_new(v, dirty, err) : 0;
 }
