@@ -5,6 +5,7 @@
 # make check      deps, build, run every test and the lint; ONLY=PATTERN chooses tests
 # make check-asan the same tests under AddressSanitizer and UndefinedBehaviorSanitizer
 # make check-xen  the tests on two emulated Xen hosts (tests/xen/README.md)
+# make demo       a VM outlives the SIGKILL of its host, on two emulated Xen hosts; DEMO_ARGS=... (--help)
 # make lint       only the lint
 # make fuzz       FUZZ_SECONDS=N for each target, FUZZ=NAME for one (tests/fuzz/fuzz_NAME.c)
 # make bench      BENCH_ARGS=... are handed to remus-bench
@@ -95,12 +96,14 @@ UNIT_TESTS := $(patsubst tests/unit/%.c,$(BUILD)/tests/%,$(wildcard tests/unit/t
 FUZZERS    := $(patsubst tests/fuzz/%.c,%,$(wildcard tests/fuzz/fuzz_*.c))
 FUZZ_REPLAY := $(FUZZERS:%=$(BUILD)/fuzz/%.replay)
 HELPERS    := $(patsubst tests/process/%.c,$(BUILD)/helpers/%,$(wildcard tests/process/*.c))
+# Programs that tests put on the laboratory's Xen hosts.
+XEN_HELPERS := $(if $(XEN_LIB),$(patsubst tests/xen/tools/%.c,$(BUILD)/helpers/xen/%,$(wildcard tests/xen/tools/*.c)))
 TEST_LIBS  := $(call libs,engine backupd tools tools/sim engine/hv/xen/format $(CORE_LIBS))
 
-.PHONY: all tests check check-asan check-xen lint fuzz fuzzers bench deps install uninstall clean format
+.PHONY: all tests check check-asan check-xen demo lint fuzz fuzzers bench deps install uninstall clean format
 .PHONY: libs-found FORCE
 all: $(PROGRAMS:%=$(BUILD)/%)
-tests: $(UNIT_TESTS) $(FUZZ_REPLAY) $(HELPERS)
+tests: $(UNIT_TESTS) $(FUZZ_REPLAY) $(HELPERS) $(XEN_HELPERS)
 
 libs-found:
 	$(Q)$(PKG_CONFIG) --exists $(PKGS) || { echo "a library of: $(PKGS) is missing; run: make deps" >&2; exit 1; }
@@ -144,6 +147,11 @@ $(BUILD)/helpers/%: $(BUILD)/obj/tests/process/%.o $(TEST_LIBS)
 	@mkdir -p $(@D)
 	$(Q)$(call link,$(TEST_LIBS))
 
+$(BUILD)/helpers/xen/%: $(BUILD)/obj/tests/xen/tools/%.o
+	$(if $(Q),@echo "  LD      $@")
+	@mkdir -p $(@D)
+	$(Q)$(call link,,$(XEN_LDLIBS))
+
 $(BUILD)/fuzz/%.replay: $(BUILD)/obj/tests/fuzz/%.o $(BUILD)/obj/tests/fuzz/replay_main.o $(TEST_LIBS)
 	$(if $(Q),@echo "  LD      $@")
 	@mkdir -p $(@D)
@@ -169,6 +177,12 @@ check-asan:
 # Two emulated Xen hosts (tests/xen/README.md): minutes, and a gigabyte of cache the first time.
 check-xen: all
 	$(Q)tests/run_all.py --build $(BUILD) --xen --no-lint --only '^xen/'
+
+DEMO_ARGS ?=
+demo:
+	+$(Q)$(MAKE) --no-print-directory deps DEB_PACKAGES='$(DEB_DEMO)'
+	+$(Q)$(MAKE) --no-print-directory $(JOBS) $(BUILD)/remusd $(BUILD)/backupd $(BUILD)/remusctl
+	$(Q)REMUS_BUILD=$(abspath $(BUILD)) tests/xen/demo.py $(DEMO_ARGS)
 
 lint:
 	$(Q)tests/lint/lint.py
@@ -199,8 +213,10 @@ bench: all
 
 # ---- the host ----
 
-DEB_PACKAGES := gcc clang libclang-rt-dev make pkg-config libevent-dev libjansson-dev liblz4-dev \
-	libxxhash-dev libcmocka-dev clang-format cppcheck shellcheck python3 mandoc iproute2
+# What the programs are built of and the emulated hosts need; then what testing needs.
+DEB_DEMO := gcc libc6-dev make pkg-config libevent-dev libjansson-dev liblz4-dev libxxhash-dev libxen-dev \
+	python3 iproute2
+DEB_PACKAGES := $(DEB_DEMO) clang libclang-rt-dev libcmocka-dev clang-format cppcheck shellcheck mandoc
 deps:
 	$(Q)command -v dpkg >/dev/null || { \
 		echo "make deps knows Debian only; install the like of: $(DEB_PACKAGES)" >&2; exit 1; }; \

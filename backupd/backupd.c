@@ -157,6 +157,26 @@ static void failover(struct backupd *d, struct ctl_conn *conn, json_t *request)
     json_decref(cmd);
 }
 
+static void export_vm(struct backupd *d, struct ctl_conn *conn, json_t *request)
+{
+    const char *file = json_string_value(json_object_get(request, "file"));
+    json_t *force = json_object_get(request, "force");
+    struct err err;
+
+    if (!file || file[0] != '/') {
+        (void)err_set(&err, "\"file\": an absolute path", "request names no file to write");
+        ctl_reply_err(conn, "bad-request", &err);
+        return;
+    }
+    struct vm_child *child = supervisor_lookup(d->sup, conn, request);
+    if (!child)
+        return;
+    json_t *cmd =
+        json_pack("{s:s, s:s, s:b}", "cmd", "export", "file", file, "force", json_is_true(force));
+    (void)supervisor_command_until_gone(child, cmd, conn);
+    json_decref(cmd);
+}
+
 static void on_command(struct ctl_conn *conn, const char *cmd, json_t *request, void *arg)
 {
     struct backupd *d = arg;
@@ -166,6 +186,8 @@ static void on_command(struct ctl_conn *conn, const char *cmd, json_t *request, 
         failover(d, conn, request);
     } else if (strcmp(cmd, "forget") == 0) {
         forget(d, conn, request);
+    } else if (strcmp(cmd, "export") == 0) {
+        export_vm(d, conn, request);
     } else {
         (void)err_set(&err, "see docs/control.md", "backupd has no command '%s'", cmd);
         ctl_reply_err(conn, "bad-request", &err);

@@ -28,6 +28,9 @@ const struct conf_key backupd_conf_keys[] = {
      "most memory for one epoch not yet sealed, per VM; larger epochs arrive in place"},
     {"held_mb", CONF_INT, FIELD(held_mb), "64", 1, 65536, NULL,
      "most memory for held frames per VM; beyond it frames are dropped"},
+    {"export_mb", CONF_INT, FIELD(export_mb), "256", 2, 65536, NULL,
+     "most memory for an export whose file the disk is behind with, per VM; beyond it the export "
+     "fails"},
     {"detector_floor_ms", CONF_INT, FIELD(detector_floor_ms), "300", 10, 60000, NULL,
      "never suspect a primary earlier; also the shortest lease"},
     {"detector_ceiling_ms", CONF_INT, FIELD(detector_ceiling_ms), "3000", 10, 60000, NULL,

@@ -17,6 +17,7 @@ struct backupd_conf {
     int64_t replica_max_mb;
     int64_t staging_mb;
     int64_t held_mb;
+    int64_t export_mb;
     int64_t detector_floor_ms;
     int64_t detector_ceiling_ms;
     int64_t lease_margin_ms;

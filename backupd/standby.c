@@ -24,6 +24,7 @@ int standby_record(struct standby *s, enum vmrecord_state state, uint64_t genera
 
 void standby_drop_replica(struct standby *s)
 {
+    standby_export_cancel(s, 0, "the backup has given the replica up");
     if (s->store_open)
         store_free(&s->store);
     s->store_open = false;
@@ -116,6 +117,11 @@ static void on_command(struct chan *chan, json_t *message, int fd, void *arg)
         standby_force(s, id);
     else if (cmd && strcmp(cmd, "forget") == 0)
         forget(s, id);
+    else if (cmd && strcmp(cmd, "export") == 0)
+        standby_export(s, message, id);
+    else if (cmd && strcmp(cmd, "cancel") == 0)
+        standby_export_cancel(s, json_integer_value(json_object_get(message, "of")),
+                              "whoever asked for it is gone");
     else if (cmd && strcmp(cmd, "shutdown") == 0)
         leave(s, "backupd stops");
 }

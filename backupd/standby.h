@@ -3,6 +3,7 @@
 #define REMUS_STANDBY_H
 
 #include "backupd/backupd_conf.h"
+#include "backupd/export.h"
 #include "backupd/store.h"
 #include "engine/base/child.h"
 #include "engine/base/hist.h"
@@ -22,6 +23,7 @@
  *   standby_epoch.c     records of an epoch: collect, verify, seal, ack, release, apply
  *   standby_net.c       the guest's frames on this host's network
  *   standby_takeover.c  fault detector, lease, activation
+ *   standby_export.c    the sealed epoch as a file
  *   standby_status.c    the status object
  */
 enum standby_phase {
@@ -48,7 +50,6 @@ struct standby {
     struct store store;
     bool store_open;
     uint8_t hold;
-    uint64_t pages;
 
     struct frameq held;
     struct port *port;
@@ -67,6 +68,11 @@ struct standby {
     bool ending;            /* the child ends once it has parted */
     bool forced;            /* takeover ordered: no lease is granted any more */
     json_int_t failover_id; /* command waiting for an answer; 0: none */
+
+    struct export *export; /* NULL: none */
+    json_int_t export_id;  /* command waiting for its end */
+    uint64_t export_epoch;
+    char *export_file;
 
     uint64_t seals, sealed_epoch;
     struct mono sealed_at, rate_at;
@@ -115,6 +121,13 @@ void standby_watch(struct standby *s);
 void standby_takeover_now(struct standby *s, const char *why);
 void standby_force(struct standby *s, json_int_t id);
 bool standby_can_activate(const struct standby *s);
+
+/* standby_export.c */
+void standby_export(struct standby *s, const json_t *request, json_int_t id);
+/** If one is under way and, unless `id` is 0, if that command asked for it. */
+void standby_export_cancel(struct standby *s, json_int_t id, const char *why);
+/** New object for the status, null when there is none. */
+json_t *standby_export_json(const struct standby *s);
 
 /* standby_status.c */
 int standby_status_init(struct standby *s) MUST_CHECK;

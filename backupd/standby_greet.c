@@ -169,7 +169,6 @@ static void accept_hello(struct standby *s, struct link *link, const struct sess
     lease_granted_init(&s->granted);
     snprintf(s->peer, sizeof(s->peer), "%s", link_peer(link));
     s->hold = m->hold;
-    s->pages = m->pages;
     if (create(s, m, &why.err) < 0) {
         s->link = NULL;
         standby_drop_replica(s);
@@ -192,7 +191,8 @@ static void accept_hello(struct standby *s, struct link *link, const struct sess
     child_restore(&s->child, "primary-silent");
     child_event(&s->child, LOG_LEVEL_INFO, "session",
                 "receiving %s (%llu MiB) from %s, generation %llu", s->child.name,
-                (unsigned long long)(m->pages / 256), s->peer, (unsigned long long)ev->generation);
+                (unsigned long long)(hv_replica_memory(s->replica) / 256), s->peer,
+                (unsigned long long)ev->generation);
     standby_watch(s);
     standby_status_send(s);
 }

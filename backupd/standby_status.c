@@ -39,11 +39,10 @@ static void put_int(json_t *o, const char *key, int64_t value)
 static void put_memory(json_t *o, const struct standby *s)
 {
     size_t staging = s->store_open ? staging_bytes(&s->store.staging) : 0;
-    int64_t replica = s->replica ? (int64_t)s->pages * HV_PAGE_SIZE : 0;
+    int64_t replica = s->replica ? (int64_t)hv_replica_memory(s->replica) * HV_PAGE_SIZE : 0;
 
     put_int(o, "memory_bytes", replica + (int64_t)staging + (int64_t)s->held.bytes);
-    put_int(o, "memory_limit_bytes",
-            (int64_t)s->pages * HV_PAGE_SIZE + (s->conf->staging_mb + s->conf->held_mb) * MIB);
+    put_int(o, "memory_limit_bytes", replica + (s->conf->staging_mb + s->conf->held_mb) * MIB);
     put_int(o, "staging_bytes", (int64_t)staging);
     put_int(o, "held_frames", (int64_t)s->held.frames);
     put_int(o, "held_bytes", (int64_t)s->held.bytes);
@@ -87,6 +86,7 @@ void standby_status_send(struct standby *s)
                             : json_null());
     json_object_set_new(o, "epochs_per_s", json_real(epoch_rate(s)));
     put_memory(o, s);
+    json_object_set_new(o, "export", standby_export_json(s));
     put_watch(o, s);
     child_status(&s->child, o);
 }

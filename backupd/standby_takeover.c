@@ -72,12 +72,30 @@ static void watch_active(struct standby *s)
     arm(s, ACTIVE_MS * NS_PER_MS);
 }
 
+/** Nothing is promised yet; but a dead host closes no connection, and half a copy must not stay in
+ * memory for ever. */
+static void watch_receiving(struct standby *s, struct mono now)
+{
+    int64_t left = s->conf->detector_ceiling_ms * NS_PER_MS - mono_sub(now, link_heard(s->link));
+
+    if (left > 0)
+        arm(s, left);
+    else if (link_has_input(s->link)) /* late ourselves */
+        arm(s, RETRY_MS * NS_PER_MS);
+    else
+        standby_link_lost(s, "the primary is silent");
+}
+
 void standby_watch(struct standby *s)
 {
     struct mono now = mono_now();
 
     if (s->phase == STANDBY_ACTIVE) {
         watch_active(s);
+        return;
+    }
+    if (s->phase == STANDBY_RECEIVING && s->link) {
+        watch_receiving(s, now);
         return;
     }
     if (s->phase == STANDBY_ACTIVATING) { /* an activation failed: try again */
@@ -202,6 +220,7 @@ void standby_takeover_now(struct standby *s, const char *why)
         end_session(s);
         child_event(&s->child, LOG_LEVEL_WARN, "takeover", "taking over: %s", why);
     }
+    standby_export_cancel(s, 0, "the VM is being resumed here");
     (void)FAULT(backup_before_activate);
     const char *net = s->hold == WIRE_HOLD_NONE ? NULL : s->port_spec;
     /* Our port speaks for the guest before the guest does, never after it. */

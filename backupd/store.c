@@ -69,12 +69,33 @@ static int decode(struct store *s, const struct page_item *it, uint8_t *out, str
     return 0;
 }
 
+static void announce(const struct store *s, const uint64_t *pfn, size_t n)
+{
+    if (s->before_write && n)
+        s->before_write(pfn, n, s->before_write_arg);
+}
+
+static void announce_record(const struct store *s, const struct msg_pages *m)
+{
+    uint64_t pfn[WIRE_PAGES_MAX];
+    struct pages_iter iter = {0};
+    struct page_item it;
+    size_t n = 0;
+
+    while (msg_pages_next(m, &iter, &it)) {
+        if (it.pfn < hv_replica_pages(s->replica))
+            pfn[n++] = it.pfn;
+    }
+    announce(s, pfn, n);
+}
+
 static int pages_in_place(struct store *s, const struct msg_pages *m, struct err *err)
 {
     struct pages_iter iter = {0};
     struct page_item it;
     const void *page = s->decoded;
 
+    announce_record(s, m);
     /* One by one: a frame may come again in the same record, as a delta against its first form. */
     while (msg_pages_next(m, &iter, &it)) {
         if (decode(s, &it, s->decoded, err) < 0 ||
@@ -148,6 +169,7 @@ void store_seal(struct store *s)
 int store_apply(struct store *s, struct err *err)
 {
     s->usable = false;
+    announce(s, s->staging.pfn, s->staging.count);
     for (size_t i = 0; i < s->staging.count; i++) {
         const void *page = staging_page(&s->staging, i);
         (void)FAULT(backup_apply_page);

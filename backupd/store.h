@@ -29,6 +29,9 @@ struct store {
     bool addrs_new;
     struct msg_addrs sealed_addrs;
     uint8_t *decoded; /* one page, for epochs in place */
+    /** Told before pages of the replica change, for whoever still needs them as they are. */
+    void (*before_write)(const uint64_t *pfn, size_t n, void *arg); /* NULL: nobody */
+    void *before_write_arg;
 };
 
 /** At most `staging_pages` are staged at once. Takes over nothing. -1 with errno=ENOMEM. */

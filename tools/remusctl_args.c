@@ -14,7 +14,7 @@
 struct parse {
     struct ctl_args *args;
     const struct ctl_command *table, *command;
-    int vms;
+    int words;
 };
 
 int ctl_usage_error(const char *hint, const char *fmt, ...)
@@ -72,16 +72,18 @@ static error_t parse_global(int key, char *value, struct argp_state *state)
     }
 }
 
-static error_t parse_vm(struct parse *parse, char *value, struct argp_state *state)
+static error_t parse_word(struct parse *parse, char *value, struct argp_state *state)
 {
-    if (parse->vms == parse->command->vm_max) {
+    if (parse->words == parse->command->words_max) {
         argp_error(state, "unexpected argument: %s", value);
         return EINVAL;
     }
     if (!*value)
-        argp_error(state, "VM is empty");
-    parse->vms++;
-    parse->args->vm = value;
+        argp_error(state, "%s is empty", parse->words ? "FILE" : "VM");
+    if (parse->words++)
+        parse->args->file = value;
+    else
+        parse->args->vm = value;
     return 0;
 }
 
@@ -137,10 +139,11 @@ static error_t parse_command(int key, char *value, struct argp_state *state)
         state->child_inputs[0] = state->input;
         return 0;
     case ARGP_KEY_ARG:
-        return parse_vm(parse, value, state);
+        return parse_word(parse, value, state);
     case ARGP_KEY_END:
-        if (parse->vms < parse->command->vm_min)
-            argp_error(state, "name a VM, by name or by UUID");
+        if (parse->words < parse->command->words_min)
+            argp_error(state,
+                       parse->words ? "name the file to write" : "name a VM, by name or by UUID");
         return 0;
     default:
         return parse_command_option(key, value, state);

@@ -25,15 +25,15 @@ struct ctl_args {
     int timeout_ms; /* for one reply; -1: for ever */
     bool timeout_given;
 
-    const char *vm, *to, *hold, *suspend; /* NULL: not given */
-    int epoch_ms;                         /* 0: not given */
+    const char *vm, *file, *to, *hold, *suspend; /* NULL: not given */
+    int epoch_ms;                                /* 0: not given */
     bool unsafe, wait, force, watch, follow;
 };
 
 struct ctl_command {
     const char *name, *args_doc, *doc;
     const struct argp_option *options;       /* NULL: only the global ones */
-    int vm_min, vm_max;                      /* how many VM arguments: 0 or 1 */
+    int words_min, words_max;                /* how many arguments: a VM, then a FILE */
     int (*run)(const struct ctl_args *args); /* returns an enum ctl_exit */
 };
 

@@ -84,8 +84,8 @@ static void fail_refused(struct ctl_failure *why, const json_t *reply)
     why->exit = strcmp(why->code, "unknown-vm") == 0 ? CTL_UNKNOWN_VM : CTL_FAILED;
 }
 
-static json_t *first_reply(struct ctl_conversation *c, const char *path, int timeout_ms,
-                           struct ctl_failure *why)
+json_t *ctl_await(struct ctl_conversation *c, const char *path, int timeout_ms,
+                  struct ctl_failure *why)
 {
     json_t *reply = ctl_read(c->fd, &c->buf, timeout_ms, &why->err);
     if (!reply) {
@@ -106,22 +106,27 @@ static json_t *first_reply(struct ctl_conversation *c, const char *path, int tim
     return NULL;
 }
 
-json_t *ctl_open(struct ctl_conversation *c, const char *path, const json_t *request,
-                 int timeout_ms, struct ctl_failure *ret_why)
+int ctl_begin(struct ctl_conversation *c, const char *path, const json_t *request,
+              struct ctl_failure *ret_why)
 {
     *ret_why = (struct ctl_failure){0};
     *c = (struct ctl_conversation){0};
     c->fd = ctl_connect(path, &ret_why->err);
-    if (c->fd < 0) {
-        ret_why->absent = errno == ENOENT;
-        fail(ret_why, CTL_NO_DAEMON, CTL_CODE_NO_DAEMON);
-        return NULL;
-    }
+    ret_why->absent = c->fd < 0 && errno == ENOENT;
+    if (c->fd >= 0 && ctl_send(c->fd, request, &ret_why->err) == 0)
+        return CTL_OK;
+    fail(ret_why, CTL_NO_DAEMON, CTL_CODE_NO_DAEMON);
+    ctl_close(c);
+    return CTL_NO_DAEMON;
+}
+
+json_t *ctl_open(struct ctl_conversation *c, const char *path, const json_t *request,
+                 int timeout_ms, struct ctl_failure *ret_why)
+{
     json_t *reply = NULL;
-    if (ctl_send(c->fd, request, &ret_why->err) < 0)
-        fail(ret_why, CTL_NO_DAEMON, CTL_CODE_NO_DAEMON);
-    else
-        reply = first_reply(c, path, timeout_ms, ret_why);
+
+    if (ctl_begin(c, path, request, ret_why) == CTL_OK)
+        reply = ctl_await(c, path, timeout_ms, ret_why);
     if (!reply)
         ctl_close(c);
     return reply;

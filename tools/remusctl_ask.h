@@ -49,6 +49,15 @@ json_t *ctl_open(struct ctl_conversation *c, const char *path, const json_t *req
                  int timeout_ms, struct ctl_failure *ret_why);
 void ctl_close(struct ctl_conversation *c);
 
+/**
+ * ctl_open in two halves, for a reply that takes its time. CTL_TIMEOUT from the second one leaves
+ * the conversation as it is: the reply may still come. ctl_close ends it in any case.
+ */
+int ctl_begin(struct ctl_conversation *c, const char *path, const json_t *request,
+              struct ctl_failure *ret_why);
+json_t *ctl_await(struct ctl_conversation *c, const char *path, int timeout_ms,
+                  struct ctl_failure *ret_why);
+
 /** ctl_open and ctl_close. */
 json_t *ctl_ask(const char *path, const json_t *request, int timeout_ms,
                 struct ctl_failure *ret_why);

@@ -11,6 +11,7 @@ int cmd_list(const struct ctl_args *args);
 int cmd_status(const struct ctl_args *args);
 int cmd_events(const struct ctl_args *args);
 int cmd_failover(const struct ctl_args *args);
+int cmd_export(const struct ctl_args *args);
 int cmd_forget(const struct ctl_args *args);
 int cmd_version(const struct ctl_args *args);
 

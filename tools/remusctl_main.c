@@ -17,6 +17,7 @@ static const char doc[] =
     "  status [VM]                  how they do\n"
     "  events                       what happened\n"
     "  failover VM                  let VM run at the backup\n"
+    "  export VM FILE               write the backup's copy of VM to a file, for 'xl restore'\n"
     "  forget VM                    drop the backup's record of a VM that no longer runs here\n"
     "  version                      versions of this program and of the daemons\n"
     "\n"
@@ -53,6 +54,11 @@ static const struct argp_option failover_options[] = {
     {0},
 };
 
+static const struct argp_option export_options[] = {
+    {"force", OPT_FORCE, NULL, 0, "Replace FILE if it is there", 0},
+    {0},
+};
+
 static const struct ctl_command commands[] = {
     {"protect", "VM", "Keep a copy of VM ready at another host.", protect_options, 1, 1,
      cmd_protect},
@@ -64,6 +70,8 @@ static const struct ctl_command commands[] = {
     {"events", "", "Show what happened.", events_options, 0, 0, cmd_events},
     {"failover", "VM", "Let VM run at the backup and end it here.", failover_options, 1, 1,
      cmd_failover},
+    {"export", "VM FILE", "On the backup host: write the last sealed epoch of VM to FILE.",
+     export_options, 2, 2, cmd_export},
     {"forget", "VM", "Drop the backup's record of a VM that once ran there.", NULL, 1, 1,
      cmd_forget},
     {"version", "", "Show versions.", NULL, 0, 0, cmd_version},

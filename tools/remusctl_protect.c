@@ -6,6 +6,7 @@
 #include "engine/base/mono.h"
 #include "tools/remusctl_ask.h"
 #include "tools/remusctl_commands.h"
+#include "tools/remusctl_progress.h"
 #include "tools/remusctl_status.h"
 
 #define POLL_MS 500
@@ -50,28 +51,6 @@ static json_t *protect_request(const struct ctl_args *args)
     if (args->unsafe)
         json_object_set_new(request, "unsafe", json_true());
     return request;
-}
-
-/* A terminal gets one line that is rewritten, a file gets a line for every tenth of the way. */
-struct progress {
-    bool tty;
-    int tenth;
-    struct text shown;
-};
-
-static void show_progress(struct progress *p, const json_t *vm)
-{
-    const struct text line = status_progress(vm);
-    const json_t *sync = json_object_get(vm, "sync");
-    double total = json_number_value(json_object_get(sync, "pages_total"));
-    double done = json_number_value(json_object_get(sync, "pages_done"));
-    int tenth = total > 0 && done >= 0 && done <= total ? (int)(10 * done / total) : -1;
-
-    if (strcmp(line.s, p->shown.s) == 0 || (!p->tty && tenth >= 0 && tenth == p->tenth))
-        return;
-    fprintf(stderr, p->tty ? "\r\033[K%s" : "%s\n", line.s);
-    p->tenth = tenth;
-    p->shown = line;
 }
 
 /* States that a VM does not leave for "protected" without somebody's help. */
@@ -134,10 +113,11 @@ static int done_waiting(const struct ctl_args *args, json_t *vm)
 /* Until the VM is protected, cannot become so, or an explicit --timeout has passed. */
 static int wait_protected(const struct ctl_args *args, const char *path)
 {
-    struct progress progress = {.tty = isatty(STDERR_FILENO) == 1, .tenth = -1};
+    struct progress progress;
     const struct mono start = mono_now();
     int rc;
 
+    progress_begin(&progress);
     for (;;) {
         json_t *vm = NULL;
         rc = look(args, path, &vm);
@@ -145,11 +125,14 @@ static int wait_protected(const struct ctl_args *args, const char *path)
             break;
         const struct text state = text_str(vm, "state");
         bool done = json_is_true(json_object_get(vm, "protected"));
-        show_progress(&progress, vm);
-        if (done && progress.tty)
-            fputs("\r\033[K", stderr);
-        if (done)
+        const json_t *sync = json_object_get(vm, "sync");
+        progress_show(&progress, status_progress(vm),
+                      json_number_value(json_object_get(sync, "pages_done")),
+                      json_number_value(json_object_get(sync, "pages_total")));
+        if (done) {
+            progress_end(&progress);
             rc = done_waiting(args, vm);
+        }
         json_decref(vm);
         if (done)
             return rc;

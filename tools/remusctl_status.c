@@ -193,6 +193,10 @@ static void backup_fields(struct table *t, const json_t *vm)
           text_of("%s of at most %s; staging %s", text_bytes(vm, "memory_bytes").s,
                   text_bytes(vm, "memory_limit_bytes").s, text_bytes(vm, "staging_bytes").s));
     field(t, "primary heard", text_of("%s ago", text_ms(vm, "heard_ms").s));
+    if (json_is_object(json_object_get(vm, "export")))
+        field(t, "export",
+              text_of("%s written to %s", text_bytes(json_object_get(vm, "export"), "bytes").s,
+                      text_str(json_object_get(vm, "export"), "file").s));
     field(t, "activation",
           ahead(vm, "activation_in_ms", "not possible", "possible", "possible in "));
 }

@@ -45,6 +45,13 @@ void ctl_server_free(struct ctl_server *server); /* NULL is allowed; removes the
  */
 struct ctl_conn *ctl_hold(struct ctl_conn *conn);
 
+/**
+ * `on_gone` is called should the peer hang up before `conn`, which is held, is answered: nobody
+ * waits for the answer any more. It must be given all the same.
+ */
+typedef void (*ctl_gone_cb)(void *arg);
+void ctl_on_gone(struct ctl_conn *conn, ctl_gone_cb on_gone, void *arg);
+
 /** Sends `reply` (stolen) and, when the connection was held, lets go of it. */
 void ctl_reply(struct ctl_conn *conn, json_t *reply);
 void ctl_reply_ok(struct ctl_conn *conn);

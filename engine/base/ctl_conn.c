@@ -36,6 +36,8 @@ void ctl_conn_close(struct ctl_conn *conn)
     event_free(conn->idle);
     bufferevent_free(conn->stream);
     conn->stream = NULL;
+    if (conn->on_gone)
+        conn->on_gone(conn->gone_arg);
     ctl_conn_unref(conn);
 }
 

@@ -20,6 +20,8 @@ struct ctl_conn {
     struct bufferevent *stream; /* NULL once closed */
     struct event *idle;
     unsigned holds;
+    ctl_gone_cb on_gone; /* NULL: nobody wants to know */
+    void *gone_arg;
     bool pending;    /* a request is at work: the next one waits */
     bool in_handler; /* on the stack: the memory must stay */
     bool streaming;  /* gets broadcasts */

@@ -16,6 +16,12 @@ struct ctl_conn *ctl_hold(struct ctl_conn *conn)
     return conn;
 }
 
+void ctl_on_gone(struct ctl_conn *conn, ctl_gone_cb on_gone, void *arg)
+{
+    conn->on_gone = on_gone;
+    conn->gone_arg = arg;
+}
+
 /* The line with its end; NULL when there is none or it is too long. */
 static char *render(const json_t *object, size_t *len)
 {
@@ -38,6 +44,7 @@ void ctl_reply(struct ctl_conn *conn, json_t *reply)
 
     if (conn->holds)
         conn->holds--;
+    conn->on_gone = NULL;
     if (conn->stream) {
         char *text = render(reply, &len);
         if (text)

@@ -103,6 +103,13 @@ struct vm_child *supervisor_lookup(struct supervisor *s, struct ctl_conn *conn,
 int supervisor_command(struct vm_child *child, const json_t *command, int fd,
                        struct ctl_conn *conn);
 
+/**
+ * The same, for work that is in vain once nobody waits for it: when `conn` hangs up before the
+ * reply, the child gets {"cmd": "cancel", "of": ID}.
+ */
+int supervisor_command_until_gone(struct vm_child *child, const json_t *command,
+                                  struct ctl_conn *conn);
+
 /** An event of the daemon itself, about `child` unless NULL: kept, sent to followers, logged. */
 void supervisor_event(struct supervisor *s, const struct vm_child *child, enum log_level level,
                       const char *event, const char *fmt, ...) PRINTF_LIKE(5, 6);

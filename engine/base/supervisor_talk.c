@@ -13,15 +13,15 @@
 
 /* ---- commands ---- */
 
-static int remember(struct vm_child *child, json_int_t id, struct ctl_conn *conn)
+static struct asked *remember(struct vm_child *child, json_int_t id, struct ctl_conn *conn)
 {
     struct asked *asked = calloc(1, sizeof(*asked));
 
     if (!asked)
-        return -1;
+        return NULL;
     *asked = (struct asked){.child = child, .id = id, .conn = ctl_hold(conn)};
     TAILQ_INSERT_TAIL(&child->supervisor->asked, asked, link);
-    return 0;
+    return asked;
 }
 
 static void fail_conn(const struct vm_child *child, struct ctl_conn *conn)
@@ -62,12 +62,34 @@ int supervisor_command(struct vm_child *child, const json_t *command, int fd, st
 {
     json_int_t id = ++child->supervisor->last_id;
 
-    if (send_command(child, command, id, fd) || (conn && remember(child, id, conn))) {
+    if (send_command(child, command, id, fd) || (conn && !remember(child, id, conn))) {
         int saved = errno;
         fail_conn(child, conn);
         errno = saved;
         return -1;
     }
+    return 0;
+}
+
+static void on_asker_gone(void *arg)
+{
+    struct asked *asked = arg;
+    json_t *cancel = json_pack("{s:s, s:I}", "cmd", "cancel", "of", asked->id);
+
+    if (!cancel || supervisor_command(asked->child, cancel, -1, NULL))
+        log_warnx("what nobody waits for any more goes on");
+    json_decref(cancel);
+}
+
+int supervisor_command_until_gone(struct vm_child *child, const json_t *command,
+                                  struct ctl_conn *conn)
+{
+    struct asked *asked;
+
+    if (supervisor_command(child, command, -1, conn))
+        return -1;
+    asked = TAILQ_LAST(&child->supervisor->asked, asked_list);
+    ctl_on_gone(conn, on_asker_gone, asked);
     return 0;
 }
 

@@ -28,6 +28,10 @@
 #define HV_STATE_MAX (1u << 20) /* CPU and device state of one VM */
 #define HV_DESC_MAX  65536      /* description of one VM */
 
+/* Of a VM as a file: the most pages in one piece, and room that is enough for any piece. */
+#define HV_FILE_PAGES 256
+#define HV_FILE_MAX   (HV_STATE_MAX + 4 * HV_DESC_MAX)
+
 struct hv_info {
     struct uuid uuid;
     char name[HV_NAME_MAX];
@@ -59,6 +63,9 @@ struct hv_suspend_now {
 struct hv;         /* an open backend */
 struct hv_vm;      /* a VM under capture (primary side) */
 struct hv_replica; /* a paused copy being kept (backup side) */
+
+/** Of a file that the hypervisor's own tools start the VM from: a head, pages, a tail. */
+enum hv_file_part { HV_FILE_HEAD, HV_FILE_MEMORY, HV_FILE_TAIL };
 
 /** How a VM ended, from hv_vm_gone. */
 enum hv_gone {
@@ -155,6 +162,9 @@ struct hv_ops {
     /** Pages of the replica: highest page frame + 1. */
     uint64_t (*replica_pages)(const struct hv_replica *r);
 
+    /** Pages of it that are memory here; the rest are holes. */
+    uint64_t (*replica_memory)(const struct hv_replica *r);
+
     /** The page as it is now, valid until the next write; NULL for a page out of range. */
     const void *(*replica_page)(struct hv_replica *r, uint64_t pfn);
 
@@ -164,6 +174,15 @@ struct hv_ops {
 
     /** Keeps the state that goes with the memory, for activation. `state` is copied. */
     int (*replica_set_state)(struct hv_replica *r, const void *state, size_t len, struct err *err);
+
+    /**
+     * Writes a piece of a file that the hypervisor's own tools start the VM from: the part before
+     * memory; `n` pages as they are now, at most HV_FILE_PAGES (in any order, each once; a hole
+     * adds no octets); the part behind memory, with the state kept last. ENOBUFS when `cap` is
+     * short, which HV_FILE_MAX never is. EOPNOTSUPP: this backend has no such file.
+     */
+    int (*file_part)(struct hv_replica *r, enum hv_file_part part, const uint64_t *pfn, size_t n,
+                     void *buf, size_t cap, size_t *ret_len, struct err *err);
 
     /**
      * Makes the replica the VM: state loaded, network interface on port `net` (a spec of
@@ -207,11 +226,14 @@ int hv_reap(struct hv *hv, const struct uuid *uuid, struct err *err) MUST_CHECK;
 int hv_replica_create(struct hv *hv, const void *desc, size_t len, struct hv_replica **ret,
                       struct err *err) MUST_CHECK;
 uint64_t hv_replica_pages(const struct hv_replica *r);
+uint64_t hv_replica_memory(const struct hv_replica *r);
 const void *hv_replica_page(struct hv_replica *r, uint64_t pfn);
 int hv_replica_write(struct hv_replica *r, const uint64_t *pfn, const void *const *page, size_t n,
                      struct err *err) MUST_CHECK;
 int hv_replica_set_state(struct hv_replica *r, const void *state, size_t len,
                          struct err *err) MUST_CHECK;
+int hv_file_part(struct hv_replica *r, enum hv_file_part part, const uint64_t *pfn, size_t n,
+                 void *buf, size_t cap, size_t *ret_len, struct err *err) MUST_CHECK;
 int hv_activate(struct hv_replica *r, const char *net, struct err *err) MUST_CHECK;
 void hv_discard(struct hv_replica *r);
 

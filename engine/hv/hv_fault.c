@@ -197,6 +197,11 @@ static uint64_t fault_replica_pages(const struct hv_replica *r)
     return hv_replica_pages(replica_in(r));
 }
 
+static uint64_t fault_replica_memory(const struct hv_replica *r)
+{
+    return hv_replica_memory(replica_in(r));
+}
+
 static const void *fault_replica_page(struct hv_replica *r, uint64_t pfn)
 {
     return hv_replica_page(replica_in(r), pfn);
@@ -212,6 +217,12 @@ static int fault_replica_set_state(struct hv_replica *r, const void *state, size
                                    struct err *err)
 {
     PASS("replica_set_state", hv_replica_set_state(replica_in(r), state, len, err));
+}
+
+static int fault_file_part(struct hv_replica *r, enum hv_file_part part, const uint64_t *pfn,
+                           size_t n, void *buf, size_t cap, size_t *ret_len, struct err *err)
+{
+    PASS("file_part", hv_file_part(replica_in(r), part, pfn, n, buf, cap, ret_len, err));
 }
 
 static int fault_activate(struct hv_replica *r, const char *net, struct err *err)
@@ -251,9 +262,11 @@ const struct hv_ops hv_fault_ops = {
     .reap = fault_reap,
     .replica_create = fault_replica_create,
     .replica_pages = fault_replica_pages,
+    .replica_memory = fault_replica_memory,
     .replica_page = fault_replica_page,
     .replica_write = fault_replica_write,
     .replica_set_state = fault_replica_set_state,
+    .file_part = fault_file_part,
     .activate = fault_activate,
     .discard = fault_discard,
 };

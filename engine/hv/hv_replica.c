@@ -25,6 +25,11 @@ uint64_t hv_replica_pages(const struct hv_replica *r)
     return r->ops->replica_pages(r);
 }
 
+uint64_t hv_replica_memory(const struct hv_replica *r)
+{
+    return r->ops->replica_memory(r);
+}
+
 const void *hv_replica_page(struct hv_replica *r, uint64_t pfn)
 {
     return r->ops->replica_page(r, pfn);
@@ -48,6 +53,18 @@ int hv_replica_set_state(struct hv_replica *r, const void *state, size_t len, st
         return -1;
     r->has_state = true;
     return 0;
+}
+
+int hv_file_part(struct hv_replica *r, enum hv_file_part part, const uint64_t *pfn, size_t n,
+                 void *buf, size_t cap, size_t *ret_len, struct err *err)
+{
+    struct err own;
+
+    if (!r->has_state || n > HV_FILE_PAGES || (part == HV_FILE_MEMORY) != (n > 0))
+        return hv_breach(err, "part of a file without state, or with pages in the wrong place");
+    if (r->ops->file_part(r, part, pfn, n, buf, cap, ret_len, hv_err(err, &own)))
+        return -1;
+    return *ret_len > cap ? hv_backend_breach(err, "file_part") : 0;
 }
 
 int hv_activate(struct hv_replica *r, const char *net, struct err *err)

@@ -12,6 +12,7 @@ WARNINGS = ["-std=gnu11", "-Wall", "-Wextra", "-Wshadow", "-Wvla", "-Wstrict-pro
             '-DREMUS_VERSION="0"']
 LIBRARIES = ["libevent_core", "jansson", "liblz4", "libxxhash"]
 LIMIT_S = 500
+XEN_DIRS = ("engine/hv/xen/", "tests/xen/tools/")
 
 
 def run(argv, **kwargs):
@@ -41,14 +42,14 @@ def buildable(paths):
     """Without Xen's development files (Debian: libxen-dev) its backend is not built, and not judged here."""
     if subprocess.run(["pkg-config", "--exists", "xencontrol", "xenlight"], check=False).returncode == 0:
         return paths
-    return [p for p in paths if not str(p).startswith("engine/hv/xen/") or "/format/" in str(p)]
+    return [p for p in paths if not p.startswith(XEN_DIRS) or "/format/" in p]
 
 
 def clang_build():
     """gcc has its say in the build; clang has another opinion on what is dubious."""
     flags = WARNINGS + library_flags()
     yield from run_each(lambda path: run(["clang", *flags, "-fsyntax-only", path]),
-                        buildable(source.c_files(".c")))
+                        buildable(source.program_files(".c")))
 
 
 def headers_alone():
@@ -59,7 +60,7 @@ def headers_alone():
         text = f'#include "{path}"\n#include "{path}"\nextern int lint_not_empty;\n'
         return run(["gcc", *flags, "-fsyntax-only", "-x", "c", "-"], input=text)
 
-    yield from run_each(compile_header, buildable(source.c_files(".h")))
+    yield from run_each(compile_header, buildable(source.program_files(".h")))
 
 
 def clang_format():
@@ -79,7 +80,7 @@ def cppcheck():
                 "--suppress=missingIncludeSystem", "--suppress=unknownMacro",
                 # wrong about what a macro or a callee sets; the compilers look for the same
                 "--suppress=uninitvar", "-I.", "-j2", "-D_GNU_SOURCE", '-DREMUS_VERSION="0"',
-                *queues, *source.c_files(".c")])
+                *queues, *source.program_files(".c")])
     if text:
         yield text
 

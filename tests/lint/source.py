@@ -7,6 +7,7 @@ from pathlib import Path
 
 ROOT = Path(__file__).resolve().parent.parent.parent
 C_DIRS = ("proto/", "engine/", "backupd/", "tools/", "tests/", "bench/")
+KERNEL_DIR = "tools/guest-driver/"
 TEXT_SUFFIXES = (".c", ".h", ".py", ".sh", ".bash", ".md", ".service", ".1", ".5", ".8")
 TEXT_NAMES = ("Makefile", "run", ".clang-format", ".gitignore")
 
@@ -27,6 +28,11 @@ def files():
 def c_files(*suffixes):
     suffixes = suffixes or (".c", ".h")
     return [p for p in files() if p.startswith(C_DIRS) and p.endswith(suffixes)]
+
+
+def program_files(*suffixes):
+    """Without the kernel module: other headers, other rules for includes."""
+    return [p for p in c_files(*suffixes) if not p.startswith(KERNEL_DIR)]
 
 
 def text_files():

@@ -89,7 +89,8 @@ def backup_status(**changes):
         "hold": "backup", "degraded": [], "protected": True, "state": "standby", "epoch": 1234,
         "epoch_age_ms": 12, "epochs_per_s": 39.8, "memory_bytes": 1048576,
         "memory_limit_bytes": 2097152, "staging_bytes": 4096, "held_frames": 0, "held_bytes": 0,
-        "dropped_frames": 0, "heard_ms": 4, "detector_timeout_ms": 300, "activation_in_ms": None}
+        "dropped_frames": 0, "export": None, "heard_ms": 4, "detector_timeout_ms": 300,
+        "activation_in_ms": None}
     return dict(status, **changes)
 
 

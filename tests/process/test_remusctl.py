@@ -7,6 +7,7 @@ import os
 import subprocess
 import sys
 import tempfile
+import threading
 from pathlib import Path
 
 sys.path.insert(0, str(Path(__file__).resolve().parent.parent))
@@ -72,7 +73,9 @@ def bad_command_lines_ask_nobody():
              (["status", "--follow"], "--follow"), (["list", "web"], "unexpected"),
              (["--timeout", "-1", "list"], "--timeout"), (["failover"], "name a VM"),
              (["failover", "web", "--force"], "for the backup"),
-             (["--backup", "failover", "web"], "must be forced"), (["forget", ""], "empty")]
+             (["--backup", "failover", "web"], "must be forced"), (["forget", ""], "empty"),
+             (["export", "web"], "name the file"), (["export", "web", ""], "FILE is empty"),
+             (["export", "web", "f", "g"], "unexpected")]
     with FakeDaemon(REMUSD, always({"ok": True})) as a, FakeDaemon(BACKUPD, a.answer) as b:
         for line, text in lines:
             expect(run(*line), USAGE, stderr=text)
@@ -107,6 +110,36 @@ def simple_commands():
         {"cmd": "failover", "vm": "web"}, {"cmd": "failover", "vm": "web"}]
     assert backup.requests == [{"cmd": "failover", "vm": "web", "force": True},
                                {"cmd": "forget", "vm": "web"}]
+
+
+def export_asks_the_backup_and_waits():
+    status = backup_status(export={"file": "/x", "epoch": 7, "bytes": 3 << 20, "bytes_total": 8 << 20})
+    done = {"ok": True, "uuid": "u-1", "name": "web", "file": "/x", "epoch": 7, "bytes": 8 << 20}
+    finish = threading.Event()
+
+    def answer(request):
+        if request["cmd"] == "status":
+            finish.set()
+            return {"ok": True, "vms": [status]}
+        return done if finish.wait(30) else None
+
+    with FakeDaemon(BACKUPD, answer) as daemon:
+        expect(run("export", "web", "x.xl"), OK, "web: epoch 7 is in /x (8.0 MiB)", "3.0 MiB of 8.0 MiB")
+        assert document(run("--json", "export", "web", "/x", "--force")) == done
+    asked = [request for request in daemon.requests if request["cmd"] == "export"]
+    assert asked == [{"cmd": "export", "vm": "web", "file": f"{os.getcwd()}/x.xl"},
+                     {"cmd": "export", "vm": "web", "file": "/x", "force": True}]
+
+
+def export_ends_at_an_explicit_time_only():
+    def answer(request):
+        return {"ok": True, "vms": []} if request["cmd"] == "status" else None
+
+    with FakeDaemon(BACKUPD, answer):
+        expect(run("--timeout", "1", "export", "web", "/x"), TIMEOUT, stderr="took too long")
+    with FakeDaemon(BACKUPD, always({"ok": False, "code": "busy", "error": "not now", "hint": ""})):
+        expect(run("export", "web", "/x"), FAILED, stderr="not now")
+    expect(run("export", "web", "/x"), NO_DAEMON)
 
 
 def list_and_status_join_both_daemons():
@@ -286,14 +319,16 @@ def names_cannot_command_the_terminal():
 
 
 def every_command_has_help():
-    for name in ("protect", "unprotect", "list", "status", "events", "failover", "forget", "version"):
+    for name in ("protect", "unprotect", "list", "status", "events", "failover", "export", "forget",
+                 "version"):
         expect(run(name, "--help"), OK, f"remusctl {name}")
     expect(run("--help"), OK, "Commands:")
     expect(run("--version"), OK, "remusctl ")
 
 
 TESTS = [protect_sends_what_was_asked, bad_command_lines_ask_nobody, refusals_are_told,
-         simple_commands, list_and_status_join_both_daemons, status_of_one_vm_tells_by_its_exit,
+         simple_commands, export_asks_the_backup_and_waits, export_ends_at_an_explicit_time_only,
+         list_and_status_join_both_daemons, status_of_one_vm_tells_by_its_exit,
          status_tells_how_the_vm_is_stopped, status_of_an_unknown_vm, no_daemon, versions, events_in_order_of_time,
          events_follow_until_the_end, protect_waits_and_shows_progress, protect_stops_waiting,
          hostile_replies, half_an_answer, silence, wrong_types_are_shown_as_unknown,

@@ -70,6 +70,18 @@ def test_primary_child_for_long_hold_primary():
     primary_child_for_long("primary")
 
 
+def test_primary_child_for_long_in_the_first_copy():
+    """Nothing can be resumed, and half a copy does not stay in B's memory for ever: a dead host closes nothing."""
+    slow = {"REMUS_FAULT": "primary_copy_slice:2:sleep-ms=60000"}
+    with Pair(protect=False, a_env=slow) as pair:
+        assert pair.a.call("protect", vm=pair.vm.uuid, to=pair.proxy.address)["ok"]
+        pair.wait_state(pair.b, "receiving")
+        assert pair.at_b()["memory_bytes"] > 0
+        pair.wait_state(pair.b, "failed")
+        assert pair.causes(pair.b) == {"link-lost"} and pair.at_b()["memory_bytes"] == 0, pair.at_b()
+        assert not pair.failed_over()
+
+
 def test_backup_child_for_long():
     """A has no lease and stops the VM. When B's child comes to itself it may find A alive, or silent for so long
     that it takes over: both are right, and one copy goes on."""

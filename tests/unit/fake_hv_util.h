@@ -177,6 +177,7 @@ struct fake_replica {
     uint64_t pages;
     uint8_t *mem, *state;
     size_t state_len;
+    uint64_t hole;           /* not in a file of it; 0: none */
     unsigned writes, states; /* calls */
     struct fake_fail fail;
 };
@@ -218,13 +219,43 @@ static inline int fake_replica_set_state(struct hv_replica *r, const void *state
     return 0;
 }
 
+/** "H", {pfn, page}..., "T" and the state. */
+static inline int fake_file_part(struct hv_replica *r, enum hv_file_part part, const uint64_t *pfn,
+                                 size_t n, void *buf, size_t cap, size_t *ret_len, struct err *err)
+{
+    struct fake_replica *f = (struct fake_replica *)r;
+    uint8_t *at = buf;
+
+    assert_true(cap >= HV_FILE_MAX);
+    if (fake_due(&f->fail, "file_part", err))
+        return -1;
+    if (part != HV_FILE_MEMORY)
+        *at++ = part == HV_FILE_HEAD ? 'H' : 'T';
+    for (size_t i = 0; i < n; i++) {
+        const uint8_t *page = f->mem + pfn[i] * HV_PAGE_SIZE;
+        if (f->hole && pfn[i] == f->hole)
+            continue;
+        memcpy(at, &pfn[i], sizeof(pfn[i]));
+        memcpy(at + sizeof(pfn[i]), page, HV_PAGE_SIZE);
+        at += sizeof(pfn[i]) + HV_PAGE_SIZE;
+    }
+    if (part == HV_FILE_TAIL) {
+        memcpy(at, f->state, f->state_len);
+        at += f->state_len;
+    }
+    *ret_len = (size_t)(at - (uint8_t *)buf);
+    return 0;
+}
+
 static inline void fake_replica_init(struct fake_replica *f, uint64_t pages)
 {
     static const struct hv_ops ops = {.name = "fake",
                                       .replica_pages = fake_replica_pages,
+                                      .replica_memory = fake_replica_pages,
                                       .replica_page = fake_replica_page,
                                       .replica_write = fake_replica_write,
-                                      .replica_set_state = fake_replica_set_state};
+                                      .replica_set_state = fake_replica_set_state,
+                                      .file_part = fake_file_part};
     *f = (struct fake_replica){.r = {.ops = &ops}, .pages = pages};
     f->mem = calloc(pages, HV_PAGE_SIZE);
     f->state = calloc(1, HV_STATE_MAX);

@@ -47,6 +47,11 @@ static inline void obey(const char *cmd, json_int_t id, const json_t *command)
         raise(SIGKILL);
     else if (strcmp(cmd, "event") == 0)
         say(json_pack("{s:s, s:s, s:s}", "type", "event", "event", "boo", "text", "a ghost"));
+    else if (strcmp(cmd, "cancel") == 0)
+        say(json_pack("{s:s, s:s, s:O}", "type", "event", "event", "cancelled", "of",
+                      json_object_get(command, "of")));
+    else if (strcmp(cmd, "long-work") == 0)
+        say(json_pack("{s:s, s:s, s:I}", "type", "event", "event", "begun", "of", id));
     else if (strcmp(cmd, "garbage") == 0)
         say(json_pack("{s:s}", "type", "what"));
     else if (strcmp(cmd, "close") == 0)
@@ -119,7 +124,9 @@ static inline void on_command(struct ctl_conn *conn, const char *cmd, json_t *re
 
     assert_ptr_equal(arg, &gone);
     assert_string_equal(cmd, json_string_value(json_object_get(request, "cmd")));
-    if (child)
+    if (child && strcmp(cmd, "long-work") == 0)
+        supervisor_command_until_gone(child, request, conn);
+    else if (child)
         supervisor_command(child, request, -1, conn);
 }
 

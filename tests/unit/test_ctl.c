@@ -146,6 +146,42 @@ static void peer_may_hang_up_while_held(void **state)
     turn();
 }
 
+static void count(void *arg)
+{
+    ++*(int *)arg;
+}
+
+static void hanging_up_while_held_is_told(void **state)
+{
+    int fd = dial(), told = 0;
+    (void)state;
+
+    put(fd, "{\"cmd\":\"hold\"}\n");
+    turn();
+    ctl_on_gone(held, count, &told);
+    turn();
+    assert_int_equal(told, 0);
+    close(fd);
+    turn();
+    assert_int_equal(told, 1);
+    ctl_reply_ok(held);
+}
+
+static void hanging_up_after_the_reply_is_nobodys_business(void **state)
+{
+    int fd = dial(), told = 0;
+    (void)state;
+
+    put(fd, "{\"cmd\":\"hold\"}\n");
+    turn();
+    ctl_on_gone(held, count, &told);
+    ctl_reply_ok(held);
+    expect_ok(fd);
+    close(fd);
+    turn();
+    assert_int_equal(told, 0);
+}
+
 static void server_may_end_while_held(void **state)
 {
     int fd = dial();
@@ -216,6 +252,8 @@ int main(void)
         T(held_request_is_answered_later),
         T(a_full_input_waits),
         T(peer_may_hang_up_while_held),
+        T(hanging_up_while_held_is_told),
+        T(hanging_up_after_the_reply_is_nobodys_business),
         T(server_may_end_while_held),
         T(server_may_end_in_its_handler),
         T(unanswered_request_is_an_error),

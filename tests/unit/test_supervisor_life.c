@@ -51,6 +51,43 @@ static void asker_may_hang_up_first(void **state)
     expect(ask("crash", U1), "failed");
 }
 
+/* The command number that the child's event `name` is about; 0: no such event yet. */
+static json_int_t event_of(const char *name)
+{
+    json_t *reply = ask("events", NULL), *event;
+    json_int_t of = 0;
+    size_t i;
+
+    json_array_foreach(json_object_get(reply, "events"), i, event)
+    {
+        if (strcmp(json_string_value(json_object_get(event, "event")), name) == 0)
+            of = json_integer_value(json_object_get(event, "of"));
+    }
+    json_decref(reply);
+    return of;
+}
+
+static void work_that_nobody_waits_for_is_cancelled(void **state)
+{
+    json_t *request = json_pack("{s:s, s:s}", "cmd", "long-work", "vm", U1);
+    json_int_t begun, cancelled;
+    int worker = ctl_connect(path, &err);
+    (void)state;
+
+    spawn(U1);
+    assert_int_equal(ctl_send(worker, request, &err), 0);
+    json_decref(request);
+    while ((begun = event_of("begun")) == 0)
+        ;
+    expect(ask("ping", U1), NULL);
+    assert_int_equal(event_of("cancelled"), 0);
+    close(worker);
+    while ((cancelled = event_of("cancelled")) == 0)
+        ;
+    assert_int_equal(cancelled, begun);
+    expect(ask("crash", U1), "failed"); /* with what was never answered */
+}
+
 static void one_child_per_vm(void **state)
 {
     struct uuid uuid;
@@ -150,6 +187,7 @@ int main(int argc, char **argv)
         T(last_words_are_heard),
         T(may_be_spawned_anew_when_gone),
         T(asker_may_hang_up_first),
+        T(work_that_nobody_waits_for_is_cancelled),
         T(one_child_per_vm),
         T(spawn_may_fail),
         T(odd_children_are_survived),

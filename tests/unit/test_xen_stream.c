@@ -12,6 +12,7 @@
 #include <cmocka.h>
 
 #include "engine/hv/xen/format/xen_stream.h"
+#include "engine/hv/xen/format/xen_xl_file.h"
 
 /* From the documents of Xen: libxl's header is big-endian, libxc's only in part, the rest little.
  */
@@ -59,6 +60,8 @@ static void test_ends(void **state)
         1,    0, 0, 0, 16, 0, 0, 0,    /* the fence: PAGE_DATA, */
         1,    0, 0, 0, 0,  0, 0, 0,    /* one page, */
         0,    0, 0, 0, 0,  0, 0, 0xf0, /* which is a hole */
+        0x0e, 0, 0, 0, 0,  0, 0, 0,    /* libxc's CHECKPOINT */
+        4,    0, 0, 0, 0,  0, 0, 0,    /* libxl's CHECKPOINT_END */
         0,    0, 0, 0, 0,  0, 0, 0,    /* libxc's END */
         0,    0, 0, 0, 0,  0, 0, 0,    /* libxl's */
     };
@@ -68,6 +71,7 @@ static void test_ends(void **state)
     xen_buf_init(&b);
     xen_stream_static_end(&b);
     xen_stream_fence(&b);
+    xen_stream_checkpoint(&b);
     xen_stream_end(&b);
     assert_int_equal(b.len, sizeof(expected));
     assert_memory_equal(b.data, expected, sizeof(expected));
@@ -132,6 +136,25 @@ static void test_reading_stops_at_what_is_no_record(void **state)
     assert_int_equal(at, 0);
 }
 
+static void test_xl_file_head(void **state)
+{
+    static const uint8_t expected[] = {
+        'X',  'e',  'n', ' ', 's', 'a', 'v', 'e', 'd', ' ', 'd',  'o', 'm', 'a', 'i',  'n', ',',
+        ' ',  'x',  'l', ' ', 'f', 'o', 'r', 'm', 'a', 't', '\n', ' ', 0,   ' ', '\r', /* magic */
+        0x04, 0x03, 2,   1,   3,   0,   0,   0, /* byte order; mandatory: JSON, stream format 2 */
+        0,    0,    0,   0,   7,   0,   0,   0, /* no optional flag; length of what follows */
+        3,    0,    0,   0,   '{', '}', 0,      /* the configuration with its length and its NUL */
+    };
+    struct xen_buf b;
+    (void)state;
+
+    xen_buf_init(&b);
+    xen_xl_file_head(&b, "{}");
+    assert_int_equal(b.len, sizeof(expected));
+    assert_memory_equal(b.data, expected, sizeof(expected));
+    xen_buf_free(&b);
+}
+
 int main(void)
 {
     const struct CMUnitTest tests[] = {
@@ -139,6 +162,7 @@ int main(void)
         cmocka_unit_test(test_record_is_padded),
         cmocka_unit_test(test_ends),
         cmocka_unit_test(test_pages),
+        cmocka_unit_test(test_xl_file_head),
         cmocka_unit_test(test_fixed_buffer_tells_what_it_needs),
         cmocka_unit_test(test_reading_stops_at_what_is_no_record),
     };

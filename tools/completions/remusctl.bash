@@ -6,7 +6,7 @@ _remusctl_command() {
     local word
     for word in "${COMP_WORDS[@]:1:COMP_CWORD-1}"; do
         case $word in
-        protect | unprotect | list | status | events | failover | forget | version)
+        protect | unprotect | list | status | events | failover | export | forget | version)
             echo "$word"
             return
             ;;
@@ -47,10 +47,15 @@ _remusctl() {
 
     command=$(_remusctl_command)
     case $command in
-    "") words+=" protect unprotect list status events failover forget version" ;;
+    "") words+=" protect unprotect list status events failover export forget version" ;;
     protect) words+=" --to --epoch --hold --suspend --unsafe --wait" ;;
     unprotect | failover) words+=" --force $(_remusctl_vms)" ;;
     status) words+=" --watch $(_remusctl_vms)" ;;
+    export)
+        words+=" --force $(_remusctl_vms)"
+        mapfile -t COMPREPLY < <(compgen -W "$words" -- "$current"; compgen -f -- "$current")
+        return
+        ;;
     forget) words+=" $(_remusctl_vms)" ;;
     events) words+=" --follow" ;;
     esac

@@ -145,9 +145,11 @@ const struct hv_ops hv_sim_ops = {
     .reap = sim_reap,
     .replica_create = sim_replica_create,
     .replica_pages = sim_replica_pages,
+    .replica_memory = sim_replica_pages, /* without holes */
     .replica_page = sim_replica_page,
     .replica_write = sim_replica_write,
     .replica_set_state = sim_replica_set_state,
+    .file_part = sim_file_part,
     .activate = sim_activate,
     .discard = sim_discard,
 };

@@ -120,6 +120,8 @@ const void *sim_replica_page(struct hv_replica *r, uint64_t pfn);
 int sim_replica_write(struct hv_replica *r, const uint64_t *pfn, const void *const *page, size_t n,
                       struct err *err);
 int sim_replica_set_state(struct hv_replica *r, const void *state, size_t len, struct err *err);
+int sim_file_part(struct hv_replica *r, enum hv_file_part part, const uint64_t *pfn, size_t n,
+                  void *buf, size_t cap, size_t *ret_len, struct err *err);
 int sim_activate(struct hv_replica *r, const char *net, struct err *err);
 void sim_discard(struct hv_replica *r);
 

@@ -169,6 +169,21 @@ int sim_replica_set_state(struct hv_replica *r, const void *state, size_t len, s
     return 0;
 }
 
+int sim_file_part(struct hv_replica *r, enum hv_file_part part, const uint64_t *pfn, size_t n,
+                  void *buf, size_t cap, size_t *ret_len, struct err *err)
+{
+    (void)r;
+    (void)part;
+    (void)pfn;
+    (void)n;
+    (void)buf;
+    (void)cap;
+    *ret_len = 0;
+    errno = EOPNOTSUPP;
+    return err_set(err, "VMs of the backend xen can be exported",
+                   "a VM of the backend sim cannot be started from a file");
+}
+
 int sim_activate(struct hv_replica *r, const char *net, struct err *err)
 {
     struct sim_replica *s = sim_of(r);

@@ -37,7 +37,7 @@ static int restore(libxl_ctx *ctx, int fd, void *arg)
     libxl_domain_config_init(&config);
     libxl_domain_restore_params_init(&params);
     params.stream_version = 2;
-    params.checkpointed_stream = LIBXL_CHECKPOINTED_STREAM_NONE;
+    params.checkpointed_stream = LIBXL_CHECKPOINTED_STREAM_REMUS;
     rc = libxl_domain_config_from_json(ctx, &config, plan->config);
     if (rc == 0) {
         free(config.c_info.name);
@@ -172,6 +172,7 @@ int xen_build_finish(struct xen_build *b, const uint8_t *state, size_t len, stru
     }
     xen_buf_init(&buf);
     xen_buf_put(&buf, state, len);
+    xen_stream_checkpoint(&buf);
     xen_stream_end(&buf);
     if (feed_buf(b, &buf)) {
         (void)err_errno(err, "", "libxl does not take the state");

@@ -136,9 +136,11 @@ const struct hv_ops hv_xen_ops = {
     .reap = xen_reap,
     .replica_create = xen_replica_create,
     .replica_pages = xen_replica_pages,
+    .replica_memory = xen_replica_memory,
     .replica_page = xen_replica_page,
     .replica_write = xen_replica_write,
     .replica_set_state = xen_replica_set_state,
+    .file_part = xen_file_part,
     .activate = xen_activate,
     .discard = xen_discard,
 };

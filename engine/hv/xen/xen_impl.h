@@ -141,10 +141,13 @@ int xen_reap(struct hv *hv, const struct uuid *uuid, struct err *err);
 int xen_replica_create(struct hv *hv, const void *desc, size_t len, struct hv_replica **ret,
                        struct err *err);
 uint64_t xen_replica_pages(const struct hv_replica *r);
+uint64_t xen_replica_memory(const struct hv_replica *r);
 const void *xen_replica_page(struct hv_replica *r, uint64_t pfn);
 int xen_replica_write(struct hv_replica *r, const uint64_t *pfn, const void *const *page, size_t n,
                       struct err *err);
 int xen_replica_set_state(struct hv_replica *r, const void *state, size_t len, struct err *err);
+int xen_file_part(struct hv_replica *r, enum hv_file_part part, const uint64_t *pfn, size_t n,
+                  void *buf, size_t cap, size_t *ret_len, struct err *err);
 int xen_activate(struct hv_replica *r, const char *net, struct err *err);
 void xen_discard(struct hv_replica *r);
 

@@ -6,27 +6,10 @@
 #include <sys/mman.h>
 
 #include "engine/base/log.h"
-#include "engine/hv/xen/xen_build.h"
 #include "engine/hv/xen/xen_host.h"
-
-struct xen_replica {
-    struct hv_replica replica;
-    struct xen_hv *x;
-    struct uuid uuid;
-    char name[HV_NAME_MAX]; /* of the VM */
-    struct xen_build build;
-    bool complete; /* an activation got as far as that libxl was done with it */
-    struct xen_mem mem;
-    uint8_t *state; /* as save_state packed it */
-    size_t state_len;
-};
+#include "engine/hv/xen/xen_replica.h"
 
 static const uint8_t zero_page[HV_PAGE_SIZE];
-
-static struct xen_replica *xen_of(struct hv_replica *r)
-{
-    return (struct xen_replica *)r;
-}
 
 int xen_reap(struct hv *hv, const struct uuid *uuid, struct err *err)
 {
@@ -40,6 +23,13 @@ int xen_reap(struct hv *hv, const struct uuid *uuid, struct err *err)
     return errno == ENOENT ? 0 : err_errno(err, "", "cannot list the domains");
 }
 
+static void release(struct xen_replica *s)
+{
+    free(s->desc);
+    free(s->state);
+    free(s);
+}
+
 /* The unfinished domain and the handle; libxl has destroyed the first already if it could. */
 static void demolish(struct xen_replica *s)
 {
@@ -50,8 +40,7 @@ static void demolish(struct xen_replica *s)
     xen_build_abandon(&s->build);
     if (xen_reap(&s->x->hv, &s->uuid, &err))
         log_warnx("replica not destroyed: %s", err.text);
-    free(s->state);
-    free(s);
+    release(s);
     errno = saved;
 }
 
@@ -83,6 +72,16 @@ static int check_absent(const struct xen_hv *x, const struct uuid *uuid, struct 
                    "domain %u has this VM's UUID", info.domain);
 }
 
+static int keep_desc(struct xen_replica *s, const void *desc, size_t len, struct err *err)
+{
+    s->desc = malloc(len + 1); /* it may be empty, and is then found malformed */
+    if (!s->desc)
+        return err_errno(err, "", "replica");
+    memcpy(s->desc, desc, len);
+    s->desc_len = len;
+    return 0;
+}
+
 int xen_replica_create(struct hv *hv, const void *desc, size_t len, struct hv_replica **ret,
                        struct err *err)
 {
@@ -94,10 +93,11 @@ int xen_replica_create(struct hv *hv, const void *desc, size_t len, struct hv_re
         return err_errno(err, "", "replica");
     s->replica.ops = &hv_xen_ops;
     s->x = x;
-    if (xen_desc_parse(desc, len, &d, err) || xen_host_check(x, &d, &s->uuid, s->name, err) ||
-        check_absent(x, &s->uuid, err) || xen_build_start(&s->build, x, &d, &s->uuid, err)) {
+    if (keep_desc(s, desc, len, err) || xen_desc_parse(desc, len, &d, err) ||
+        xen_host_check(x, &d, &s->uuid, s->name, err) || check_absent(x, &s->uuid, err) ||
+        xen_build_start(&s->build, x, &d, &s->uuid, err)) {
         int saved = errno;
-        free(s);
+        release(s);
         errno = saved;
         return -1;
     }
@@ -114,9 +114,14 @@ uint64_t xen_replica_pages(const struct hv_replica *r)
     return ((const struct xen_replica *)r)->mem.pages;
 }
 
+uint64_t xen_replica_memory(const struct hv_replica *r)
+{
+    return bitmap_count(&((const struct xen_replica *)r)->mem.ram);
+}
+
 const void *xen_replica_page(struct hv_replica *r, uint64_t pfn)
 {
-    const struct xen_mem *m = &xen_of(r)->mem;
+    const struct xen_mem *m = &xen_replica_of(r)->mem;
 
     if (pfn >= m->pages)
         return NULL;
@@ -139,7 +144,7 @@ static int write_page(struct xen_replica *s, uint64_t pfn, const void *page, str
 int xen_replica_write(struct hv_replica *r, const uint64_t *pfn, const void *const *page, size_t n,
                       struct err *err)
 {
-    struct xen_replica *s = xen_of(r);
+    struct xen_replica *s = xen_replica_of(r);
 
     for (size_t i = 0; i < n; i++) {
         if (pfn[i] >= s->mem.pages) {
@@ -156,7 +161,7 @@ int xen_replica_write(struct hv_replica *r, const uint64_t *pfn, const void *con
 
 int xen_replica_set_state(struct hv_replica *r, const void *state, size_t len, struct err *err)
 {
-    struct xen_replica *s = xen_of(r);
+    struct xen_replica *s = xen_replica_of(r);
     const uint8_t *records;
     size_t records_len;
 
@@ -195,7 +200,7 @@ static int start_running(struct xen_replica *s, const char *net, struct err *err
 
 int xen_activate(struct hv_replica *r, const char *net, struct err *err)
 {
-    struct xen_replica *s = xen_of(r);
+    struct xen_replica *s = xen_replica_of(r);
     const uint8_t *records;
     size_t len;
 
@@ -209,12 +214,11 @@ int xen_activate(struct hv_replica *r, const char *net, struct err *err)
     if (start_running(s, net, err))
         return -1;
     xen_mem_free(&s->mem);
-    free(s->state);
-    free(s);
+    release(s);
     return 0;
 }
 
 void xen_discard(struct hv_replica *r)
 {
-    demolish(xen_of(r));
+    demolish(xen_replica_of(r));
 }

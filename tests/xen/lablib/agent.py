@@ -1,5 +1,5 @@
 # SPDX-License-Identifier: GPL-2.0-or-later
-"""Runs commands in a host's dom0 through its agent (dom0/agentd.c has the protocol)."""
+"""Runs commands in a host's dom0, or in the guest, through its agent (dom0/agentd.c has the protocol)."""
 
 import os
 import select
@@ -23,8 +23,9 @@ class TimedOut(LabError):
 class Channel:
     """One command. `alive` is asked while nothing arrives: a dead host sends no farewell."""
 
-    def __init__(self, sock, host, alive, limit_s):
+    def __init__(self, sock, host, alive, limit_s, address=None):
         self.sock, self.host, self.alive = sock, host, alive
+        self.address = address or host_ip(host, "mgmt")
         self.deadline = time.monotonic() + limit_s
         self.limit_s = limit_s
         self.received = b""
@@ -33,7 +34,7 @@ class Channel:
     def connect(self):
         self.sock.settimeout(min(CONNECT_LIMIT_S, self.limit_s))
         try:
-            self.sock.connect((host_ip(self.host, "mgmt"), AGENT_PORT))
+            self.sock.connect((self.address, AGENT_PORT))
             self.sock.setsockopt(socket.IPPROTO_TCP, socket.TCP_NODELAY, 1)
             # A close is a reset: input that a command never reads must not hide it from the agent.
             self.sock.setsockopt(socket.SOL_SOCKET, socket.SO_LINGER, struct.pack("ii", 1, 0))

@@ -10,7 +10,7 @@ import sys
 
 from lablib import agent, console, images, transfer
 from lablib.laboratory import RUN_LIMIT_S, Laboratory
-from lablib.layout import CLIENT_IP, GUEST_IP, HOSTS, LINKS, NICS, LabError, host_ip
+from lablib.layout import CLIENT_IP, GUEST, GUEST_IP, HOSTS, LINKS, NICS, LabError, host_ip
 from lablib.machine import Mode
 
 EXIT_LAB, EXIT_TIMEOUT = 125, 124
@@ -53,6 +53,8 @@ def run(lab, args):
         with lab.namespace.entered():
             os.execvpe("sh", ["sh", "-c", command], lab.client_environment())
     stdin = sys.stdin.buffer if args.stdin else None
+    if args.host == GUEST:
+        return lab.guest_command(command, stdin, agent.to_stdout, agent.to_stderr, args.timeout)
     return lab.command(lab.running(args.host), command, stdin, agent.to_stdout, agent.to_stderr,
                        args.timeout)
 
@@ -123,11 +125,12 @@ def parser():
                      help="take the laboratory down when this process ends")
     command(down, "ends everything that up started")
     command(status, "what runs, with addresses and paths")
-    sub = command(run, "runs a shell command in a host's dom0, or on the client's side of the network; exits "
+    sub = command(run, "runs a shell command in a host's dom0, in the guest, or on the client's side of the "
+                  "network; exits "
                        f"as it did, {EXIT_TIMEOUT} after a timeout, {EXIT_LAB} for the lab's own errors")
     sub.add_argument("--timeout", type=float, default=RUN_LIMIT_S, metavar="S")
     sub.add_argument("--stdin", action="store_true", help="hand on the input")
-    sub.add_argument("host", choices=(*HOSTS, CLIENT))
+    sub.add_argument("host", choices=(*HOSTS, GUEST, CLIENT))
     sub.add_argument("command", nargs=argparse.REMAINDER, metavar="COMMAND...")
     sub = command(put, "copies files into a directory of a host")
     sub.add_argument("--libs", action="store_true", help="and the libraries that they need")

@@ -11,7 +11,7 @@ import time
 from contextlib import contextmanager
 from pathlib import Path
 
-from lablib import bzimage, packages
+from lablib import bzimage, guest_driver, packages
 from lablib.archive import Archive
 from lablib.layout import SOURCES, LabError, cache_dir, digest, digest_files
 
@@ -28,7 +28,7 @@ GUEST_MODULES = ("xen-netfront", "xen-blkfront", "8021q")
 LIBGCC = "lib/x86_64-linux-gnu/libgcc_s.so.1"   # pthread_cancel loads it, ldd does not name it
 COMPILE_LIMIT_S = 120
 UNUSED_DAYS = 14
-RECIPE = ("layout.py", "packages.py", "archive.py", "bzimage.py", "images.py")
+RECIPE = ("layout.py", "packages.py", "archive.py", "bzimage.py", "images.py", "guest_driver.py")
 
 
 @contextmanager
@@ -41,7 +41,7 @@ def cache_lock():
 
 def recipe_files():
     made_from = [p for part in ("dom0", "guest") for p in (SOURCES / part).iterdir() if p.is_file()]
-    return made_from + [SOURCES / "lablib" / name for name in RECIPE]
+    return made_from + [SOURCES / "lablib" / name for name in RECIPE] + guest_driver.source_files()
 
 
 class Build:
@@ -138,8 +138,8 @@ def sources(build, archive, part):
             archive.file(f"usr/sbin/{path.name}", path, executable=True)
 
 
-def modules(build, archive, wanted):
-    """`wanted` with what they depend on, and the index that busybox's modprobe reads."""
+def modules(build, archive, wanted, ours=()):
+    """`wanted` with what they depend on, `ours` by path, and the index that busybox's modprobe reads."""
     version = build.root.kernel_version()
     base = build.root.path / "lib/modules" / version
     depends = dict(line.split(":") for line in (base / "modules.dep").read_text().splitlines())
@@ -151,6 +151,9 @@ def modules(build, archive, wanted):
             chosen[file] = depends[file]
     for file in chosen:
         archive.file(f"lib/modules/{version}/{file}", base / file)
+    for path in ours:
+        chosen[f"updates/{path.name}"] = ""
+        archive.file(f"lib/modules/{version}/updates/{path.name}", path)
     index = "".join(f"{file}:{needs}\n" for file, needs in chosen.items())
     archive.file(f"lib/modules/{version}/modules.dep", index.encode())
 
@@ -158,7 +161,10 @@ def modules(build, archive, wanted):
 def guest_archive(build):
     archive = basic_archive(build)
     sources(build, archive, "guest")
-    modules(build, archive, GUEST_MODULES)
+    archive.file("usr/sbin/agentd", compile_static(build, SOURCES / "dom0/agentd.c"), executable=True)
+    version = build.root.kernel_version()
+    driver = guest_driver.build(build.root.path, version, build.path / "guest-driver")
+    modules(build, archive, GUEST_MODULES, [driver])
     return archive
 
 

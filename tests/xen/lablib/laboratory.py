@@ -12,7 +12,7 @@ from contextlib import contextmanager
 from pathlib import Path
 
 from lablib import agent, images, procs
-from lablib.layout import HOSTS, LINKS, LabError, digest, make_run_dir, run_dir
+from lablib.layout import GUEST, GUEST_IP, HOSTS, LINKS, LabError, digest, make_run_dir, run_dir
 from lablib.machine import Machine, Mode
 from lablib.network import Namespace
 
@@ -257,6 +257,18 @@ class Laboratory:
         """Runs a shell command in a host's dom0: (exit status, what it wrote, both kinds, as text)."""
         parts = []
         status = self.command(self.running(host), command, stdin, parts.append, parts.append, limit_s)
+        return status, b"".join(parts).decode(errors="replace")
+
+    def guest_command(self, command, stdin=None, out=None, err=None, limit_s=RUN_LIMIT_S,
+                      address=GUEST_IP):
+        with self.socket(socket.AF_INET, socket.SOCK_STREAM) as sock:
+            channel = agent.Channel(sock, GUEST, self.is_up, limit_s, address)
+            return channel.run(command, stdin, out or bytes, err or bytes)
+
+    def run_guest(self, command, limit_s=RUN_LIMIT_S, stdin=None, address=GUEST_IP):
+        """As run, in the guest, over its interface and wherever it is."""
+        parts = []
+        status = self.guest_command(command, stdin, parts.append, parts.append, limit_s, address)
         return status, b"".join(parts).decode(errors="replace")
 
     def socket(self, family, kind, protocol=0):

@@ -7,6 +7,7 @@ from pathlib import Path
 
 SOURCES = Path(__file__).resolve().parent.parent
 HOSTS = ("A", "B")
+GUEST = "guest"
 LINKS = ("front", "repl")       # cables that can be cut; n0 and n1 of each emulator
 NICS = LINKS + ("mgmt",)        # mgmt carries the commands of `lab run`, nothing else
 BRIDGES = {nic: f"br-{nic}" for nic in NICS}

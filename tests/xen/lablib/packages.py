@@ -6,6 +6,7 @@ complete, needs no root and is the same on every machine.
 """
 
 import os
+import re
 import shutil
 import subprocess
 from pathlib import Path
@@ -15,6 +16,8 @@ from lablib.layout import LabError, cache_dir, digest
 PACKAGES = ("qemu-system-x86", "xen-hypervisor-4.17-amd64", "xen-utils-4.17", "xen-utils-common",
             "xenstore-utils", "busybox-static", "bash", "kmod", "iproute2", "ethtool", "socat",
             "linux-image-amd64")
+# Of the kernel's version: enough to build a module, without the compiler that apt would add.
+HEADERS = ("linux-headers-{release}-{flavour}", "linux-headers-{release}-common", "linux-kbuild-{series}")
 RELEASE = "bookworm"
 MIRROR = "http://deb.debian.org"
 KEYRING = "/usr/share/keyrings/debian-archive-keyring.gpg"
@@ -25,7 +28,7 @@ LIB_DIRS = ("lib/x86_64-linux-gnu", "usr/lib/x86_64-linux-gnu",
 
 
 def directory():
-    return cache_dir() / f"packages-{digest(p.encode() for p in PACKAGES)}"
+    return cache_dir() / f"packages-{digest(p.encode() for p in PACKAGES + HEADERS)}"
 
 
 def is_bookworm():
@@ -44,7 +47,7 @@ def foreign_sources(place):
     return ["-o", f"Dir::Etc::sourcelist={place}/sources.list", "-o", "Dir::Etc::sourceparts=/dev/null"]
 
 
-def apt(place, limit_s, *arguments):
+def apt(place, limit_s, *arguments, cwd=None):
     for sub in ("lists/partial", "apt/archives/partial"):
         (place / sub).mkdir(parents=True, exist_ok=True)
     (place / "status").touch()
@@ -56,7 +59,7 @@ def apt(place, limit_s, *arguments):
     argv += [] if is_bookworm() else foreign_sources(place)
     try:
         return subprocess.run([*argv, *arguments], capture_output=True, text=True,
-                              stdin=subprocess.DEVNULL, timeout=limit_s)
+                              stdin=subprocess.DEVNULL, timeout=limit_s, cwd=cwd)
     except FileNotFoundError:
         raise LabError("apt-get is not here; the laboratory is made of Debian packages") from None
     except subprocess.TimeoutExpired:
@@ -65,12 +68,25 @@ def apt(place, limit_s, *arguments):
 
 def fetch(place):
     update = apt(place, UPDATE_LIMIT_S, "update")
-    got = apt(place, FETCH_LIMIT_S, "-y", "--download-only", "install", *PACKAGES)
+    archives = place / "apt/archives"
+    check(apt(place, FETCH_LIMIT_S, "-y", "--download-only", "install", *PACKAGES), update.stderr)
+    check(apt(place, FETCH_LIMIT_S, "download", *headers_of(archives), cwd=archives))
+    return sorted(archives.glob("*.deb"))
+
+
+def check(got, said_before=""):
     if got.returncode != 0:
-        said = (update.stderr + got.stderr).splitlines()
+        said = (said_before + got.stderr).splitlines()
         why = [line for line in said if line.startswith(("E:", "W: Failed"))]
         raise LabError("cannot download the Debian packages: " + (why or ["apt-get failed"])[0])
-    return sorted((place / "apt/archives").glob("*.deb"))
+
+
+def headers_of(archives):
+    """The packages that go with the kernel that was downloaded."""
+    names = [deb.name for deb in archives.glob("linux-image-*.deb")]
+    found = [m for m in map(re.compile(r"linux-image-((\d+\.\d+)\S*?-\d+)-(\w+)_").match, names) if m]
+    release, series, flavour = found[0].groups()
+    return [name.format(release=release, series=series, flavour=flavour) for name in HEADERS]
 
 
 def unpack(debs, root):
@@ -81,6 +97,14 @@ def unpack(debs, root):
             raise LabError(f"cannot unpack {deb.name}: {error}") from None
     for path in UNUSED:
         shutil.rmtree(root / path, ignore_errors=True)
+    relocate_headers(root)
+
+
+def relocate_headers(root):
+    """They include each other under the path where Debian installs them."""
+    for makefile in root.glob("usr/src/linux-headers-*/Makefile"):
+        text = makefile.read_text()
+        makefile.write_text(text.replace("include /usr/src/", "include ../", 1))
 
 
 def ensure(say):
@@ -91,7 +115,7 @@ def ensure(say):
     draft = place.with_name(place.name + ".part")
     shutil.rmtree(draft / "root", ignore_errors=True)
     draft.mkdir(parents=True, exist_ok=True)
-    say("downloading Debian packages (once, 135 MB)")
+    say("downloading Debian packages (once, 150 MB)")
     debs = fetch(draft)
     say(f"unpacking {len(debs)} packages")
     unpack(debs, draft / "root")

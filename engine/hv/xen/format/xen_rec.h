@@ -18,6 +18,7 @@
 #define XEN_REC_TSC_INFO        0x08
 #define XEN_REC_HVM_CONTEXT     0x09
 #define XEN_REC_HVM_PARAMS      0x0a
+#define XEN_REC_CHECKPOINT      0x0e
 #define XEN_REC_STATIC_DATA_END 0x10
 #define XEN_REC_CPUID_POLICY    0x11
 #define XEN_REC_MSR_POLICY      0x12

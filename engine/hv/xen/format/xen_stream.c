@@ -1,10 +1,11 @@
 /* SPDX-License-Identifier: GPL-2.0-or-later */
 #include "engine/hv/xen/format/xen_stream.h"
 
-#define LIBXL_IDENT         0x4c6962786c466d74ull /* "LibxlFmt" */
-#define LIBXL_VERSION_2     2
-#define LIBXL_END           0
-#define LIBXL_LIBXC_CONTEXT 1
+#define LIBXL_IDENT          0x4c6962786c466d74ull /* "LibxlFmt" */
+#define LIBXL_VERSION_2      2
+#define LIBXL_END            0
+#define LIBXL_LIBXC_CONTEXT  1
+#define LIBXL_CHECKPOINT_END 4
 
 #define LIBXC_MARKER    UINT64_MAX
 #define LIBXC_ID        0x58454e46 /* "XENF" */
@@ -58,6 +59,12 @@ void xen_stream_fence(struct xen_buf *b)
     xen_buf_u32(b, 0);
     xen_buf_u64(b, (uint64_t)TYPE_HOLE << 60);
     xen_rec_end(b, begun);
+}
+
+void xen_stream_checkpoint(struct xen_buf *b)
+{
+    xen_rec_put(b, XEN_REC_CHECKPOINT, NULL, 0);
+    xen_rec_put(b, LIBXL_CHECKPOINT_END, NULL, 0);
 }
 
 void xen_stream_end(struct xen_buf *b)

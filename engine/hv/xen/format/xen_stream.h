@@ -9,10 +9,11 @@
  * format 3 (Xen: docs/specs/libxl-migration-stream.pandoc and libxc-migration-stream.pandoc).
  *
  *     start, CPUID_POLICY, MSR_POLICY, static_end, fence?, pages*, TSC_INFO, HVM_CONTEXT,
- * HVM_PARAMS, end
+ * HVM_PARAMS, checkpoint?, end
  *
- * The records in capitals are put by xen_rec_put. The stream is plain, not checkpointed: a reader
- * that finds it cut short destroys what it has built.
+ * The records in capitals are put by xen_rec_put. To a reader that was told to expect a
+ * checkpointed stream, what comes before the first checkpoint is no whole domain: if the stream is
+ * cut short there, it destroys what it has built. After a checkpoint it would complete the domain.
  */
 #define XEN_STREAM_PAGE      4096
 #define XEN_STREAM_PAGES_MAX 1024
@@ -28,6 +29,9 @@ void xen_stream_pages(struct xen_buf *b, const uint64_t *pfn, const void *const 
 /** A record that does nothing (page 0 is a hole so far): once it was read, all before it is done.
  */
 void xen_stream_fence(struct xen_buf *b);
+
+/** All before it makes a whole domain. Not in a file, whose readers expect a plain stream. */
+void xen_stream_checkpoint(struct xen_buf *b);
 
 /** Ends both formats. */
 void xen_stream_end(struct xen_buf *b);
