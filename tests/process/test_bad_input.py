@@ -275,6 +275,9 @@ def test_wrong_values():
     no_start(["hold"], "remusd", hold="maybe")
     no_start(["suspend", "hard"], "remusd", suspend="hard")
     no_start(["nosuch"], "remusd", backend="nosuch")
+    if not os.path.exists("/dev/xen/privcmd"):  # no Xen here, or none in the build
+        no_start(["xen"], "remusd", backend="xen")
+        no_start(["xen"], "backupd", backend="xen")
     no_start(["listen"], "backupd", listen="nowhere")
     no_start(["bogus"], "backupd", net="bogus:1")
 
