@@ -9,24 +9,27 @@
 
 #include "engine/hv/xen/format/xen_driver.h"
 
+#define ALL "plain-resume restore refusal"
+
 static struct xen_driver_choice choose(enum hv_suspend suspend, const char *port,
-                                       const char *version, const char *plain)
+                                       const char *version, const char *capabilities)
 {
-    const struct xen_driver_says says = {port, version, plain};
+    const struct xen_driver_says says = {port, version, capabilities};
     return xen_driver_choose(suspend, &says);
 }
 
 /* By the driver, whether it is only preferred or asked for. */
-static void used(const char *port, const char *version, const char *plain, uint32_t port_number,
-                 bool is_plain)
+static void used(const char *port, const char *version, const char *capabilities,
+                 uint32_t port_number, bool plain, bool refuses)
 {
     for (int i = 0; i < 2; i++) {
         struct xen_driver_choice c =
-            choose(i ? HV_SUSPEND_DRIVER : HV_SUSPEND_AUTO, port, version, plain);
+            choose(i ? HV_SUSPEND_DRIVER : HV_SUSPEND_AUTO, port, version, capabilities);
         assert_true(c.use);
         assert_null(c.why);
         assert_int_equal(c.port, port_number);
-        assert_int_equal(c.plain, is_plain);
+        assert_int_equal(c.plain, plain);
+        assert_int_equal(c.refuses, refuses);
         assert_string_equal(c.version, version);
     }
 }
@@ -35,7 +38,7 @@ static void not_used(const char *port, const char *version, const char *why)
 {
     for (int i = 0; i < 2; i++) {
         struct xen_driver_choice c =
-            choose(i ? HV_SUSPEND_DRIVER : HV_SUSPEND_AUTO, port, version, "1");
+            choose(i ? HV_SUSPEND_DRIVER : HV_SUSPEND_AUTO, port, version, ALL);
         assert_false(c.use || c.plain || c.version[0]);
         assert_non_null(c.why);
         if (!strstr(c.why, why))
@@ -46,12 +49,11 @@ static void not_used(const char *port, const char *version, const char *why)
 static void a_driver_is_used(void **state)
 {
     (void)state;
-    used("7", "1.0", "1", 7, true);
-    used("131071", "0.1.0", NULL, 131071, false);
-    used("12", "10.2.3", "", 12, false);
-    used("12", "1.0", "0", 12, false);
-    used("12", "1.0", "10", 12, false);
-    used("12", "1234567890.12345678901234567890", "1", 12, true);
+    used("7", "0.1", ALL, 7, true, true);
+    used("131071", "0.1.0", "restore", 131071, false, false);
+    used("12", "10.2.3", "  later  restore plain-resume ", 12, true, false);
+    used("12", "1.0", "refusal restore plain", 12, false, true);
+    used("12", "1234567890.12345678901234567890", "plain-resumes restore", 12, false, false);
 }
 
 static void no_driver(void **state)
@@ -100,10 +102,22 @@ static void too_old(void **state)
     not_used("7", "0.0.9", "too old");
 }
 
+static void cannot_be_restored(void **state)
+{
+    static const char *const bad[] = {NULL,      "", " ", "restored", "plain-resume,restore",
+                                      "re store"};
+    (void)state;
+    for (size_t i = 0; i < ARRAY_LEN(bad); i++) {
+        struct xen_driver_choice c = choose(HV_SUSPEND_AUTO, "7", "0.1", bad[i]);
+        assert_false(c.use || c.plain);
+        assert_non_null(strstr(c.why, "failover"));
+    }
+}
+
 static void cooperative_uses_none(void **state)
 {
     (void)state;
-    struct xen_driver_choice c = choose(HV_SUSPEND_COOPERATIVE, "7", "1.0", "1");
+    struct xen_driver_choice c = choose(HV_SUSPEND_COOPERATIVE, "7", "1.0", ALL);
     assert_false(c.use || c.plain);
     assert_string_equal(c.why, "suspend = cooperative");
 }
@@ -111,9 +125,13 @@ static void cooperative_uses_none(void **state)
 int main(void)
 {
     const struct CMUnitTest tests[] = {
-        cmocka_unit_test(a_driver_is_used), cmocka_unit_test(no_driver),
-        cmocka_unit_test(port_is_none),     cmocka_unit_test(version_is_none),
-        cmocka_unit_test(too_old),          cmocka_unit_test(cooperative_uses_none),
+        cmocka_unit_test(a_driver_is_used),
+        cmocka_unit_test(no_driver),
+        cmocka_unit_test(port_is_none),
+        cmocka_unit_test(version_is_none),
+        cmocka_unit_test(too_old),
+        cmocka_unit_test(cooperative_uses_none),
+        cmocka_unit_test(cannot_be_restored),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);
 }

@@ -11,7 +11,7 @@
 /* The event may be lost to another subscriber of the channel: then this finds the state. */
 #define LOOK_MS 50
 /* Stops in a row that a driver may miss: more than a busy host makes it miss. */
-#define SILENT_MAX 5
+#define FAILURES_MAX 5
 /* Longer than a Linux kernel tries to freeze user tasks (20 s) and then its own (20 s). */
 #define KERNEL_TRIES_S 60
 /* Events per second that mean nothing, beyond which the channel is not listened to. */
@@ -62,37 +62,42 @@ void xen_suspend_kernel_asked(struct xen_vm *v)
 
 /* ---- stop ---- */
 
-/* 1: suspended, 0: not (yet), -1: gone, errno=ESRCH. */
-static int look(struct xen_vm *v)
+enum answer { GONE = -1, NOT_YET, SUSPENDED, REFUSED };
+
+/* GONE: errno=ESRCH. */
+static enum answer look(struct xen_vm *v)
 {
     xc_domaininfo_t info;
 
     if (xen_dom_info(v->x, v->domid, &v->uuid, &info))
-        return -1;
+        return GONE;
     if (!(info.flags & XEN_DOMINF_shutdown))
-        return 0;
+        return NOT_YET;
     if (!xen_dom_suspended(&info)) {
         errno = ESRCH;
-        return -1;
+        return GONE;
     }
     v->last_pages = info.tot_pages;
-    return 1;
+    return SUSPENDED;
 }
 
 /* As look, when it is so, or at `end`, or when the driver goes. */
-static int await(struct xen_vm *v, struct mono end)
+static enum answer await(struct xen_vm *v, struct mono end)
 {
-    struct pollfd event = {.fd = xenevtchn_fd(v->suspend.xce), .events = POLLIN};
+    struct xen_suspend *s = &v->suspend;
+    struct pollfd event = {.fd = xenevtchn_fd(s->xce), .events = POLLIN};
 
     for (;;) {
         int64_t left = (mono_sub(end, mono_now()) + NS_PER_MS - 1) / NS_PER_MS;
         if (left > 0)
             poll(&event, 1, left < LOOK_MS ? (int)left : LOOK_MS);
-        (void)!take_event(&v->suspend);
-        int seen = look(v);
-        if (seen || left <= 0 || xen_suspend_hung_up(v))
+        bool heard = take_event(s);
+        enum answer seen = look(v);
+        if (seen != NOT_YET || left <= 0 || xen_suspend_hung_up(v))
             return seen;
-        listen_again(&v->suspend);
+        listen_again(s);
+        if (heard && s->now.driver && s->refuses)
+            return REFUSED;
     }
 }
 
@@ -101,6 +106,7 @@ static int ask(struct xen_vm *v)
     struct xen_suspend *s = &v->suspend;
     char path[XEN_PATH_MAX];
 
+    (void)!take_event(s); /* what comes from now on is an answer */
     listen_again(s);
     if (s->now.driver) {
         s->by_driver = true;
@@ -111,12 +117,9 @@ static int ask(struct xen_vm *v)
 }
 
 /* As await; what was asked before may be obeyed only now. */
-static int request(struct xen_vm *v, struct mono end)
+static enum answer request(struct xen_vm *v, struct mono end)
 {
-    if (v->suspend.late || ask(v) == 0)
-        return await(v, end);
-    errno = EIO;
-    return -1;
+    return v->suspend.late || ask(v) == 0 ? await(v, end) : GONE;
 }
 
 /* True when the guest had not seen the request and will not see it any more. */
@@ -144,13 +147,19 @@ static bool take_back(struct xen_vm *v)
     }
 }
 
-static void not_in_time(struct xen_vm *v)
+static int not_stopped(struct xen_vm *v, bool refused, int timeout_ms, struct err *err)
 {
     struct xen_suspend *s = &v->suspend;
 
-    s->late = !take_back(v);
-    if (s->now.driver && ++s->silent >= SILENT_MAX)
+    s->late = !refused && !take_back(v);
+    if (s->now.driver && ++s->failures >= FAILURES_MAX)
         xen_suspend_give_up(v);
+    errno = ETIMEDOUT;
+    if (refused)
+        return err_set(err, "give its CPUs a host's each",
+                       "the driver in domain %u could not bring its CPUs together", v->domid);
+    return err_set(err, "see the guest's console: a task may refuse to freeze",
+                   "domain %u did not suspend within %d ms", v->domid, timeout_ms);
 }
 
 int xen_stop(struct hv_vm *vm, int timeout_ms, struct err *err)
@@ -158,22 +167,18 @@ int xen_stop(struct hv_vm *vm, int timeout_ms, struct err *err)
     struct xen_vm *v = xen_vm_of(vm);
     struct mono end = mono_add(mono_now(), timeout_ms * NS_PER_MS);
 
-    int seen = request(v, end);
-    if (seen == 0 && xen_suspend_hung_up(v)) { /* unloaded: the other way, in what is left */
+    enum answer seen = request(v, end);
+    if (seen == NOT_YET && xen_suspend_hung_up(v)) { /* the other way, in what is left */
         xen_suspend_review(v);
         seen = request(v, end);
     }
-    if (seen < 0)
+    if (seen == GONE)
         return err_errno(err, "", "domain %u cannot be stopped", v->domid);
-    if (seen > 0) {
-        v->suspend.late = false;
-        v->suspend.silent = 0;
-        return 0;
-    }
-    not_in_time(v);
-    errno = ETIMEDOUT;
-    return err_set(err, "see the guest's console: a task may refuse to freeze",
-                   "domain %u did not suspend within %d ms", v->domid, timeout_ms);
+    if (seen != SUSPENDED)
+        return not_stopped(v, seen == REFUSED, timeout_ms, err);
+    v->suspend.late = false;
+    v->suspend.failures = 0;
+    return 0;
 }
 
 /* ---- resume ---- */
@@ -203,9 +208,9 @@ int xen_resume(struct hv_vm *vm, struct err *err)
     listen_again(&v->suspend);
     if (rc == 0)
         return 0;
-    int seen = look(v);
-    if (seen == 0)
+    enum answer seen = look(v);
+    if (seen == NOT_YET)
         return 0; /* somebody else was faster */
-    errno = seen < 0 ? ESRCH : EIO;
+    errno = seen == GONE ? ESRCH : EIO;
     return err_errno(err, "", "resume of domain %u", v->domid);
 }

@@ -92,7 +92,8 @@ static void use_driver(struct xen_vm *v, const struct xen_driver_choice *c)
         xs_rm(v->x->xs, XBT_NULL, path);
     }
     s->plain = c->plain;
-    s->silent = 0;
+    s->refuses = c->refuses;
+    s->failures = 0;
     s->now = (struct hv_suspend_now){.driver = true};
     strcpy(s->now.version, c->version);
 }
@@ -118,16 +119,16 @@ static void use_kernel(struct xen_vm *v, bool failed, const char *why)
 
 static struct xen_driver_choice choose(const struct xen_vm *v)
 {
-    static const char dir[] = "/local/domain/%u/device/suspend/%s";
-    char *port = xen_xs_read(v->x, dir, v->domid, "event-channel");
-    char *version = xen_xs_read(v->x, dir, v->domid, "version");
-    char *plain = xen_xs_read(v->x, dir, v->domid, "resume-plain");
-    const struct xen_driver_says says = {port, version, plain};
+    static const char node[] = "/local/domain/%u/device/suspend/event-channel%s";
+    char *port = xen_xs_read(v->x, node, v->domid, "");
+    char *version = xen_xs_read(v->x, node, v->domid, "/version");
+    char *capabilities = xen_xs_read(v->x, node, v->domid, "/capabilities");
+    const struct xen_driver_says says = {port, version, capabilities};
     struct xen_driver_choice c = xen_driver_choose(v->suspend.wanted, &says);
 
     free(port);
     free(version);
-    free(plain);
+    free(capabilities);
     return c;
 }
 
@@ -149,7 +150,7 @@ void xen_suspend_review(struct xen_vm *v)
 
 void xen_suspend_give_up(struct xen_vm *v)
 {
-    use_kernel(v, true, "the guest's driver does not answer");
+    use_kernel(v, true, "the guest's driver did not suspend it several times in a row");
 }
 
 int xen_suspend_open(struct xen_vm *v, enum hv_suspend suspend, struct err *err)

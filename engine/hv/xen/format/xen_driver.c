@@ -37,6 +37,19 @@ static bool parse_version(const char *text, unsigned long *major, unsigned long 
            number(text, &text, major) && *text == '.' && number(text + 1, &text, minor);
 }
 
+static bool has_word(const char *text, const char *word)
+{
+    size_t n = strlen(word);
+
+    for (const char *at = text ? text : ""; *at; at += strspn(at, " ")) {
+        size_t len = strcspn(at, " ");
+        if (len == n && memcmp(at, word, n) == 0)
+            return true;
+        at += len;
+    }
+    return false;
+}
+
 static const char *refusal(enum hv_suspend suspend, const struct xen_driver_says *says,
                            uint32_t *ret_port)
 {
@@ -52,6 +65,8 @@ static const char *refusal(enum hv_suspend suspend, const struct xen_driver_says
         return "the guest's driver tells no version";
     if (major < oldest.major || (major == oldest.major && minor < oldest.minor))
         return "the guest's driver is too old";
+    if (!has_word(says->capabilities, "restore"))
+        return "the guest's driver does not outlive a failover";
     return NULL;
 }
 
@@ -64,7 +79,8 @@ struct xen_driver_choice xen_driver_choose(enum hv_suspend suspend,
     if (c.why)
         return c;
     c.use = true;
-    c.plain = says->plain && strcmp(says->plain, "1") == 0;
+    c.plain = has_word(says->capabilities, "plain-resume");
+    c.refuses = has_word(says->capabilities, "refusal");
     strcpy(c.version, says->version);
     return c;
 }

@@ -5,22 +5,22 @@
 #include "engine/hv/hv.h"
 
 /**
- * Whether the driver in a guest (tools/guest-driver) is to stop it. The driver publishes below
- * device/suspend in xenstore: event-channel, the guest's port that it listens on, as libxl reads it
- * too (empty: it has gone); version; and resume-plain, "1" when it can tell a suspend that was
- * cancelled by itself.
+ * Whether the driver in a guest is to stop it. What it tells of itself is in xenstore, and in
+ * tools/guest-driver/README.md: device/suspend/event-channel, the guest's port that it listens on,
+ * as libxl reads it too (empty: it has gone); below that its version and, as words, what it can do.
  */
 #define XEN_PORT_MAX 131072 /* event channels of a domain, FIFO interface */
 
 /** As xenstore has it, the guest's to write: anything, of any length. NULL: absent. */
 struct xen_driver_says {
-    const char *port, *version, *plain;
+    const char *port, *version, *capabilities;
 };
 
 struct xen_driver_choice {
     bool use;
     uint32_t port;                /* when used */
-    bool plain;                   /* when used: it may be resumed without changing a register */
+    bool plain;                   /* it may be resumed without changing a register */
+    bool refuses;                 /* it says so when it does not suspend */
     char version[HV_VERSION_MAX]; /* when used: MAJOR.MINOR and perhaps more, no other characters */
     const char *why;              /* why not; a literal */
 };
