@@ -110,20 +110,30 @@ static int image_digest(struct capture *c, struct err *err)
     return 0;
 }
 
+/** When the next part of the pause begins. */
+static struct mono part_done(struct hist *part, struct mono start)
+{
+    struct mono now = mono_now();
+    hist_add(part, mono_sub(now, start) / NS_PER_US);
+    return now;
+}
+
 static int capture_stopped(struct capture *c, const struct bitmap *also, capture_cut_cb cut,
                            void *arg, struct err *err)
 {
     (void)FAULT(primary_stopped);
+    struct mono start = mono_now();
     if (take_dirty(c, also, err) < 0)
         return -1;
+    start = part_done(&c->fetch_us, start);
     (void)FAULT(primary_dirty_fetched);
-    struct mono start = mono_now();
     if (copy_pages(c, err) < 0)
         return -1;
-    hist_add(&c->copy_us, mono_sub(mono_now(), start) / NS_PER_US);
+    start = part_done(&c->copy_us, start);
     (void)FAULT(primary_pages_copied);
     if (hv_save_state(c->vm, c->state, HV_STATE_MAX, &c->state_len, err) < 0)
         return -1;
+    (void)part_done(&c->state_us, start);
     if (image_digest(c, err) < 0)
         return -1;
     (void)FAULT(primary_state_saved);
@@ -160,14 +170,18 @@ int capture_epoch(struct capture *c, const struct bitmap *also, int stop_timeout
         take_back(c);
         return -1;
     }
+    struct mono captured = mono_now();
     if (c->staged && !leave_stopped && hv_resume(c->vm, err) < 0) {
         take_back(c);
         return -1;
     }
+    struct mono resumed = mono_now();
     if (c->carry_any)
         capture_reset(c);
     hist_add(&c->handshake_us, mono_sub(stopped, asked) / NS_PER_US);
-    hist_add(&c->pause_us, mono_sub(mono_now(), asked) / NS_PER_US);
+    hist_add(&c->own_us, mono_sub(resumed, stopped) / NS_PER_US);
+    hist_add(&c->resume_us, mono_sub(resumed, captured) / NS_PER_US);
+    hist_add(&c->pause_us, mono_sub(resumed, asked) / NS_PER_US);
     hist_add(&c->dirty_pages, (int64_t)c->pages);
     (void)FAULT(primary_resumed);
     return 0;

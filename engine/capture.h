@@ -32,7 +32,10 @@ struct capture {
     struct digest *image; /* NULL unless image digests are wanted */
     uint8_t image_digest[16];
     uint8_t *scratch; /* for the image digest */
-    struct hist pause_us, handshake_us, copy_us, dirty_pages;
+    /* pause = handshake (until it stands still) + own; own = fetch + copy + state + resume + little
+     */
+    struct hist pause_us, handshake_us, own_us, fetch_us, copy_us, state_us, resume_us;
+    struct hist dirty_pages;
 };
 
 /** Most of `staging_bytes` is only reserved at first. -1 with errno=ENOMEM. */

@@ -55,6 +55,17 @@ static double epoch_rate(struct primary *p)
     return p->rate;
 }
 
+static void put_pause(json_t *o, const struct capture *c)
+{
+    json_object_set_new(o, "pause_us", hist_json(&c->pause_us));
+    json_object_set_new(o, "handshake_us", hist_json(&c->handshake_us));
+    json_object_set_new(o, "own_us", hist_json(&c->own_us));
+    json_object_set_new(o, "fetch_us", hist_json(&c->fetch_us));
+    json_object_set_new(o, "copy_us", hist_json(&c->copy_us));
+    json_object_set_new(o, "state_us", hist_json(&c->state_us));
+    json_object_set_new(o, "resume_us", hist_json(&c->resume_us));
+}
+
 static void put_epochs(json_t *o, struct primary *p)
 {
     put_int(o, "epoch", p->sealed);
@@ -67,9 +78,7 @@ static void put_epochs(json_t *o, struct primary *p)
     put_int(o, "inflight", p->window.count);
     put_int(o, "missed_deadlines", p->missed);
     put_int(o, "epochs_sealed", p->seals);
-    json_object_set_new(o, "pause_us", hist_json(&p->capture.pause_us));
-    json_object_set_new(o, "handshake_us", hist_json(&p->capture.handshake_us));
-    json_object_set_new(o, "copy_us", hist_json(&p->capture.copy_us));
+    put_pause(o, &p->capture);
     json_object_set_new(o, "dirty_pages", hist_json(&p->capture.dirty_pages));
     json_object_set_new(o, "ack_us", hist_json(&p->ack_us));
 }
