@@ -98,11 +98,13 @@ FUZZ_REPLAY := $(FUZZERS:%=$(BUILD)/fuzz/%.replay)
 HELPERS    := $(patsubst tests/process/%.c,$(BUILD)/helpers/%,$(wildcard tests/process/*.c))
 # Programs that tests put on the laboratory's Xen hosts.
 XEN_HELPERS := $(if $(XEN_LIB),$(patsubst tests/xen/tools/%.c,$(BUILD)/helpers/xen/%,$(wildcard tests/xen/tools/*.c)))
+# Programs that `remus-bench xen` puts on the laboratory's hosts.
+BENCH_XEN  := $(patsubst bench/xen/%.c,$(BUILD)/bench-xen/%,$(wildcard bench/xen/*.c))
 TEST_LIBS  := $(call libs,engine backupd tools tools/sim engine/hv/xen/format $(CORE_LIBS))
 
 .PHONY: all tests check check-asan check-xen demo lint fuzz fuzzers bench deps install uninstall clean format
 .PHONY: libs-found FORCE
-all: $(PROGRAMS:%=$(BUILD)/%)
+all: $(PROGRAMS:%=$(BUILD)/%) $(BENCH_XEN)
 tests: $(UNIT_TESTS) $(FUZZ_REPLAY) $(HELPERS) $(XEN_HELPERS)
 
 libs-found:
@@ -151,6 +153,11 @@ $(BUILD)/helpers/xen/%: $(BUILD)/obj/tests/xen/tools/%.o
 	$(if $(Q),@echo "  LD      $@")
 	@mkdir -p $(@D)
 	$(Q)$(call link,,$(XEN_LDLIBS))
+
+$(BUILD)/bench-xen/%: $(BUILD)/obj/bench/xen/%.o
+	$(if $(Q),@echo "  LD      $@")
+	@mkdir -p $(@D)
+	$(Q)$(call link)
 
 $(BUILD)/fuzz/%.replay: $(BUILD)/obj/tests/fuzz/%.o $(BUILD)/obj/tests/fuzz/replay_main.o $(TEST_LIBS)
 	$(if $(Q),@echo "  LD      $@")
@@ -209,7 +216,7 @@ $(BUILD)/fuzz/%: $(BUILD)/obj/tests/fuzz/%.o $(TEST_LIBS)
 
 BENCH_ARGS ?= sim
 bench: all
-	$(Q)REMUS_BUILD=$(abspath $(BUILD)) $(BUILD)/remus-bench $(BENCH_ARGS)
+	$(Q)REMUS_BUILD=$(abspath $(BUILD)) REMUS_SOURCE=$(CURDIR) $(BUILD)/remus-bench $(BENCH_ARGS)
 
 # ---- the host ----
 

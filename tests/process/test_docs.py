@@ -15,6 +15,7 @@ import tap
 ROOT = Path(__file__).resolve().parent.parent.parent
 BUILD = Path(os.environ.get("REMUS_BUILD", "build")).resolve()
 MAN = ROOT / "docs/man"
+os.environ["REMUS_SOURCE"] = str(ROOT)   # for `remus-bench xen`
 PROGRAMS = {"remusd": 8, "backupd": 8, "remusctl": 8, "remus-simvm": 1, "remus-simswitch": 1,
             "remus-simclient": 1, "remus-bench": 1}
 DAEMONS = ("remusd", "backupd")
@@ -51,6 +52,8 @@ def options_agree(program):
     if program == "remusctl":
         for command in COMMANDS:
             told |= options_of_help(output(program, command, "--help"))
+    if program == "remus-bench":
+        told |= options_of_help(output(program, "xen", "--help"))
     text = page(program, PROGRAMS[program])
     described = options_of_page(text)
     assert told == described, f"only --help: {told - described}, only page: {described - told}"

@@ -1,0 +1,109 @@
+# SPDX-License-Identifier: GPL-2.0-or-later
+"""What an epoch costs, in deterministic emulation (`lab up --icount`).
+
+Time there counts executed instructions, and an idle host's clock jumps to its next timer. So that both
+hosts' clocks go alike nothing may be idle: the gap detector keeps the guest's CPU busy, behind everything
+else, and a loop does the same on the backup. Sockets are given room for several epochs: what is measured is
+work on the primary, not how fast an emulated backup happens to be.
+"""
+
+import re
+
+import guest
+import probe
+from lablib.layout import HOSTS, LabError
+from stats import spread
+
+WINDOW_S = {25: 1.5, 50: 2, 100: 3}
+SETTLE_S = 0.5
+LIMIT_S = 580       # of a window, in real time
+BUSY, ASKER_PID, ASKED = "/run/busy.pid", "/run/asker.pid", "/run/asked"
+WIDE = "16777216"
+# detector and lease as patient as with tests: what is not measured here must not disturb
+TIMING = "tested"
+
+
+def must_run(lab, host, command):
+    status, text = lab.run(host, command, limit_s=LIMIT_S)
+    if status != 0:
+        raise LabError(f"host {host}: {command}: status {status}: {text}")
+    return text
+
+
+def prepare(lab):
+    for host in HOSTS:
+        must_run(lab, host, f"sysctl -w net.core.wmem_max={WIDE} net.core.rmem_max={WIDE} "
+                            f"net.ipv4.tcp_wmem='4096 {WIDE} {WIDE}' net.ipv4.tcp_rmem='4096 {WIDE} {WIDE}'")
+    must_run(lab, "B", f"busy >/dev/null 2>&1 & echo $! >{BUSY}")
+    must_run(lab, "B", guest.ASKER_NETWORK)
+    guest.take_gaps(lab)
+    probe.install(lab, "A")
+
+
+COUNTERS = """cut -d' ' -f1 /proc/uptime; cat /sys/class/net/repl/statistics/[rt]x_bytes
+xl list | sed -n 's/^Domain-0 .* //p'"""
+
+
+def counters(words):
+    uptime, received, sent, cpu = (float(word) for word in words)
+    return {"s": uptime, "sent": sent, "received": received, "cpu_s": cpu}
+
+
+def window(lab, seconds):
+    """(differences of the counters, epochs) of that long on A's clock."""
+    text = must_run(lab, "A", f"{COUNTERS}\n{probe.START}\nsleep {seconds}\n{COUNTERS}\n{probe.STOP}")
+    numbers = re.findall(r"^[\d.]+$", text, re.MULTILINE)[:8]
+    before, after = counters(numbers[:4]), counters(numbers[4:])
+    return {key: after[key] - before[key] for key in before}, probe.epochs(text)
+
+
+class Working:
+    """A workload at work; `answers` afterwards: share of the echo service's answers that came in time."""
+
+    def __init__(self, lab, workload):
+        self.lab, self.workload, self.answers = lab, workload, None
+
+    def __enter__(self):
+        guest.set_dirtier(self.lab, self.workload.pages_per_s)
+        if self.workload.requests_per_s:
+            must_run(self.lab, "B", f"{guest.asker(self.workload.requests_per_s)} >{ASKED} 2>&1 & "
+                                    f"echo $! >{ASKER_PID}")
+        must_run(self.lab, "A", f"sleep {SETTLE_S}")
+        return self
+
+    def __exit__(self, *_):
+        if self.workload.requests_per_s:
+            said = must_run(self.lab, "B", f"kill $(cat {ASKER_PID}); sleep 0.1; cat {ASKED}")
+            asked, answered = re.findall(r"=(\d+)", said)
+            self.answers = int(answered) / int(asked)
+        guest.set_dirtier(self.lab, 0)
+
+
+def gaps_of_epochs(span_s, gaps, epochs_per_s):
+    """As many of the longest gaps as there were epochs: others are programs that ran before the detector."""
+    count = round(span_s * epochs_per_s)
+    return sorted(gaps, reverse=True)[:count] if count else []
+
+
+def measure(lab, side, epoch_ms, workload):
+    """One line of results."""
+    with Working(lab, workload) as work:
+        guest.take_gaps(lab)
+        pages_before = len(side.pages()) if hasattr(side, "pages") else 0
+        spent, epochs = window(lab, WINDOW_S.get(epoch_ms, 3))
+        span_s, gaps = guest.take_gaps(lab)
+        account = side.account()
+        pages = side.pages()[pages_before:] if hasattr(side, "pages") else []
+    if len(epochs) < 2:
+        raise LabError(f"{len(epochs)} epochs in {spent['s']:.1f} s: {side.said()}")
+    rate = (len(epochs) - 1) / (epochs[-1].resumed - epochs[0].resumed)
+    return {"epochs": len(epochs), "epochs_per_s": rate, "epochs_per_s_asked": 1000 / epoch_ms,
+            "pause_us": spread([e.pause_us() for e in epochs]), "wait_us": spread([e.wait_us() for e in epochs]),
+            "own_us": spread([e.own_us() for e in epochs]),
+            "parts_us": {"log_and_copy": spread([(e.state - e.logged) * 1e6 for e in epochs]),
+                         "state": spread([(e.resuming - e.state) * 1e6 for e in epochs]),
+                         "resume": spread([(e.resumed - e.resuming) * 1e6 for e in epochs])},
+            "gap_us": spread(gaps_of_epochs(span_s, gaps, rate)), "stolen": sum(gaps) / span_s / 1e6,
+            "bytes_per_epoch": spent["sent"] / spent["s"] / rate, "bytes_back_per_epoch": spent["received"] / spent["s"] / rate,
+            "dom0_cpu": spent["cpu_s"] / spent["s"],
+            "pages": spread(pages) or account.get("dirty_pages"), "answers": work.answers, "account": account}

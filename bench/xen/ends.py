@@ -1,0 +1,129 @@
+# SPDX-License-Identifier: GPL-2.0-or-later
+"""What clients notice, in plain emulation: round trips under protection, the death of the primary host,
+the replication link cut. Each repetition begins with both hosts restored to the same moment."""
+
+import time
+
+import guest
+import probe
+from client import Liner, Pinger, Voices, run
+from lablib.layout import LabError
+from stats import percentile, spread
+
+SETTLE_S, WINDOW_S = 2, 8
+TAKEOVER_LIMIT_S = 30
+CUT_WATCH_S, CUT_LATE_S = 16, 5
+SNAPSHOT = "bench"
+MS = 1000
+TIMING = "measured"
+
+
+def quantiles(trips, sent):
+    """Of the trips begun in a window; lost: never answered in it."""
+    times = [seconds * MS for _, seconds in trips]
+    if not times:
+        return None
+    return {"p50": percentile(times, 50), "p99": percentile(times, 99), "max": max(times), "n": len(times),
+            "unanswered": sent - len(times)}
+
+
+def round_trips(lab, seconds):
+    """Ping and numbered lines for so long, epochs seen meanwhile."""
+    pinger, liner = Pinger(lab), Liner(lab)
+    try:
+        run([pinger, liner], SETTLE_S)
+        pinger.trips.clear()
+        pinger.sent.clear()
+        liner.trips.clear()
+        first, begun = liner.answered, time.monotonic()
+        run([pinger, liner], seconds)
+        pings = len(pinger.trips) + len(pinger.sent)
+        lines = [trip for trip in liner.trips if trip[0] >= begun]
+        return {"ping_ms": quantiles(pinger.trips, pings),
+                "line_ms": quantiles(lines, len([when for when in liner.sent if when >= begun])),
+                "lines_answered": liner.answered - first, "lines_wrong": liner.wrong}
+    finally:
+        pinger.close()
+        liner.close()
+
+
+def traced(lab, measure):
+    """measure() and the primary's epochs meanwhile."""
+    lab.run("A", probe.START)
+    found = measure()
+    epochs = probe.epochs(lab.run("A", probe.STOP)[1])
+    if len(epochs) > 1:
+        found |= {"epochs_per_s": (len(epochs) - 1) / (epochs[-1].resumed - epochs[0].resumed),
+                  "pause_us": spread([e.pause_us() for e in epochs]),
+                  "own_us": spread([e.own_us() for e in epochs])}
+    return found
+
+
+def death(lab, limit_s=TAKEOVER_LIMIT_S):
+    """SIGKILL of the primary's emulator, under ping and an open TCP connection."""
+    pinger, liner = Pinger(lab), Liner(lab)
+    try:
+        run([pinger, liner], SETTLE_S)
+        killed = time.monotonic()
+        lab.kill("A")
+        after = time.monotonic()
+
+        def first(trips):
+            """When a question was answered that was asked, and answered, after the death."""
+            return min((when + trip for when, trip in trips if when > after), default=None)
+
+        run([pinger, liner], limit_s, lambda now: first(pinger.trips) and (liner.broken or first(liner.trips)))
+        return {"first_ping_s": since(killed, first(pinger.trips)), "first_line_s": since(killed, first(liner.trips)),
+                "lines_wrong": liner.wrong, "connection": liner.broken or ("lived" if first(liner.trips) else "silent")}
+    finally:
+        pinger.close()
+        liner.close()
+
+
+def since(start, when):
+    return None if when is None else when - start
+
+
+def cut(lab):
+    """The replication link alone is cut: whose voice is heard in the last seconds of the time watched?"""
+    pinger, voices = Pinger(lab), Voices(lab)
+    try:
+        run([pinger, voices], SETTLE_S)
+        lab.set_link("repl", False)
+        start = time.monotonic()
+        run([pinger, voices], CUT_WATCH_S)
+        end = time.monotonic()
+        heard = {host: sum(when > end - CUT_LATE_S for when in times) for host, times in voices.heard.items()}
+        both = {host: [when - start for when in times if when > start] for host, times in voices.heard.items()}
+        return {"frames_late": heard, "voices": sum(count > 0 for count in heard.values()),
+                "last_frame_s": {host: max(times, default=None) for host, times in both.items()},
+                "first_frame_s": {host: min(times, default=None) for host, times in both.items()}}
+    finally:
+        pinger.close()
+        voices.close()
+
+
+def prepare(lab):
+    """The snapshot that every repetition starts from."""
+    probe.install(lab, "A")
+    lab.snapshot(SNAPSHOT)
+
+
+def begin(lab, side, epoch_ms):
+    lab.restore(SNAPSHOT)
+    if side:
+        side.start(epoch_ms)
+
+
+def voices(lab, side, epoch_ms):
+    begin(lab, side, epoch_ms)
+    return cut(lab)
+
+
+def session(lab, side, epoch_ms):
+    """Round trips and then the death of the host, as one line."""
+    begin(lab, side, epoch_ms)
+    found = traced(lab, lambda: round_trips(lab, WINDOW_S))
+    if side:
+        found |= {"death": death(lab)}
+    return found

@@ -1,0 +1,75 @@
+# SPDX-License-Identifier: GPL-2.0-or-later
+"""The guest that is measured, and what it does meanwhile."""
+
+import socket
+import time
+from dataclasses import dataclass
+
+from lablib.layout import DIRTIER_PORT, ECHO_PORT, GAP_PORT, GUEST_IP, LabError
+
+ANSWER_LIMIT_S, CONNECT_LIMIT_S, POLL_S = 300, 60, 0.3
+GUEST = {"pattern_rate": 0}
+GAP_US = 500    # what interrupts of the guest's own need is less
+
+
+@dataclass(frozen=True)
+class Workload:
+    name: str
+    pages_per_s: int = 0
+    requests_per_s: int = 0
+
+
+WORKLOADS = [Workload("idle"), Workload("dirty 1 MB/s", 256), Workload("dirty 4 MB/s", 1024),
+             Workload("dirty 16 MB/s", 4096), Workload("echo", requests_per_s=200)]
+
+
+def connected(lab, port):
+    """A service may be up a little later than the guest."""
+    deadline = time.monotonic() + CONNECT_LIMIT_S
+    while True:
+        sock = lab.socket(socket.AF_INET, socket.SOCK_STREAM)
+        sock.settimeout(ANSWER_LIMIT_S)
+        try:
+            sock.connect((GUEST_IP, port))
+            return sock
+        except OSError as error:
+            sock.close()
+            if time.monotonic() > deadline:
+                raise LabError(f"the guest's port {port}: {error}") from None
+        time.sleep(POLL_S)
+
+
+def ask(lab, port, line):
+    """A line to a service of the guest, and its answer."""
+    with connected(lab, port) as sock:
+        try:
+            sock.sendall(f"{line}\n".encode())
+            parts = []
+            while part := sock.recv(65536):
+                parts.append(part)
+        except OSError as error:
+            raise LabError(f"the guest's port {port}: {error}") from None
+    return b"".join(parts).decode()
+
+
+def set_dirtier(lab, pages_per_s):
+    ask(lab, DIRTIER_PORT, pages_per_s)
+
+
+def take_gaps(lab, threshold_us=GAP_US):
+    """(seconds, microseconds of each gap) since the last time; it goes on with this threshold, 0: it rests."""
+    span, *gaps = [float(word) for word in ask(lab, GAP_PORT, threshold_us).split()]
+    return span / 1e6, gaps
+
+
+ASKER_IP, ASKER_SPACE = "10.77.0.30", "asker"
+# dom0 itself cannot be the client: frames that its bridge sends are not those that it receives.
+ASKER_NETWORK = f"""
+/bin/ip netns add {ASKER_SPACE} && /bin/ip link add ask0 type veth peer name ask1 &&
+/bin/ip link set ask1 netns {ASKER_SPACE} && /bin/ip link set ask0 master xenbr0 up &&
+/bin/ip -n {ASKER_SPACE} link set ask1 up && /bin/ip -n {ASKER_SPACE} address add {ASKER_IP}/24 dev ask1"""
+
+
+def asker(requests_per_s):
+    """For the backup's dom0, whose clock goes like the primary's: the echo service is asked at a fixed rate."""
+    return f"/bin/ip netns exec {ASKER_SPACE} asker {GUEST_IP} {ECHO_PORT} {requests_per_s}"

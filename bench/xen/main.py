@@ -1,0 +1,66 @@
+#!/usr/bin/env python3
+# SPDX-License-Identifier: GPL-2.0-or-later
+"""`remus-bench xen`: this engine and stock `xl remus` side by side, on two emulated Xen hosts."""
+
+import argparse
+import json
+import os
+import sys
+import tempfile
+import time
+from pathlib import Path
+
+SOURCE = Path(__file__).resolve().parent.parent.parent
+sys.dont_write_bytecode = True
+sys.path[:0] = [str(Path(__file__).resolve().parent), str(SOURCE / "tests/xen")]
+
+import plan  # noqa: E402
+from lablib.layout import LabError  # noqa: E402
+from results import Results  # noqa: E402
+
+PARTS = ("costs", "ends", "voices")
+INTERVALS = (25, 50, 100)
+
+
+def numbers(text):
+    return [int(word) for word in text.split(",")]
+
+
+def parser():
+    top = argparse.ArgumentParser(prog="remus-bench xen", allow_abbrev=False, description=__doc__.strip("`").replace("`", ""))
+    top.add_argument("--quick", action="store_true", help="one interval, two workloads, one repetition")
+    top.add_argument("--out", metavar="FILE", help="append the results to FILE, a line of JSON each; what is "
+                     "there already is not measured again")
+    top.add_argument("--only", choices=PARTS, help="one part")
+    top.add_argument("--intervals", type=numbers, metavar="MS,...", help="epoch lengths asked: 25,50,100")
+    top.add_argument("--repeat", type=int, metavar="N", help="repetitions of what is measured from end to end: 3")
+    return top
+
+
+def defaults(args):
+    args.parts = [args.only] if args.only else list(PARTS)
+    args.intervals = args.intervals or ([50] if args.quick else list(INTERVALS))
+    args.repeat = args.repeat or (1 if args.quick else 3)
+    return args
+
+
+def main():
+    args = defaults(parser().parse_args())
+    os.environ.setdefault("REMUS_BUILD", str(SOURCE / "build"))
+    with tempfile.TemporaryDirectory(prefix="remus-bench-xen.") as directory:
+        # A laboratory of its own: one that someone works with is not disturbed.
+        os.environ.setdefault("REMUS_LAB_DIR", directory)
+        results = Results(args.out, args.quick)
+        started = time.monotonic()
+        failed = plan.run(args, results)
+    print(f"{time.monotonic() - started:.0f} s, {failed} measures failed", flush=True)
+    return 1 if failed else 0
+
+
+if __name__ == "__main__":
+    try:
+        sys.exit(main())
+    except (LabError, OSError) as error:
+        sys.exit(f"remus-bench xen: {error}")
+    except KeyboardInterrupt:
+        sys.exit(130)

@@ -1,0 +1,102 @@
+#!/usr/bin/env python3
+# SPDX-License-Identifier: GPL-2.0-or-later
+"""Draws the results of `remus-bench xen --out FILE` as SVG: plot.py FILE DIRECTORY"""
+
+import sys
+from pathlib import Path
+
+HERE = Path(__file__).resolve().parent
+sys.path[:0] = [str(HERE), str(HERE.parent)]
+
+import svg  # noqa: E402
+from results import load  # noqa: E402
+from table import medians, of  # noqa: E402
+
+SIDES = (("remus", "remus"), ("xl-remus", "xl remus"))
+
+
+def only(lines, **fields):
+    return next(iter(of(lines, "xen-costs", **fields)), None)
+
+
+def distinct(lines, name):
+    return list(dict.fromkeys(line[name] for line in of(lines, "xen-costs")))
+
+
+def quartiles(part, scale=1.0):
+    return tuple(part[key] * scale for key in ("p25", "median", "p75"))
+
+
+def cost_chart(lines, title, unit, series):
+    """A group of bars for each workload and interval; series: (name, side, figure of a line)."""
+    groups = [(w, ms) for w in distinct(lines, "workload") for ms in distinct(lines, "epoch_ms")]
+    chart = svg.Bars(title, unit, [f"{w.replace('dirty ', '')} {ms}" for w, ms in groups],
+                     "workload, epoch asked in ms")
+    for name, side, figure in series:
+        found = [only(lines, side=side, workload=w, epoch_ms=ms) for w, ms in groups]
+        chart.add(name, [figure(line) if line else None for line in found])
+    return chart
+
+
+def pause(lines):
+    return cost_chart(lines, "Pause per epoch (deterministic emulation)", "milliseconds",
+                      [("xl remus", "xl-remus", lambda line: quartiles(line["pause_us"], 1e-3)),
+                       ("remus", "remus", lambda line: quartiles(line["pause_us"], 1e-3)),
+                       ("remus, own part", "remus", lambda line: quartiles(line["own_us"], 1e-3))])
+
+
+def octets(lines):
+    def figure(line):
+        return (line["bytes_per_epoch"] / 1024,) * 3
+    return cost_chart(lines, "Octets per epoch on the replication link", "KiB",
+                      [(title, side, figure) for side, title in reversed(SIDES)])
+
+
+def rate(lines):
+    def figure(line):
+        return (line["epochs_per_s"],) * 3
+    return cost_chart(lines, "Epochs per second (deterministic emulation)", "epochs/s",
+                      [(title, side, figure) for side, title in reversed(SIDES)])
+
+
+def ends_chart(lines, title, unit, series):
+    """Median, least and most of the repetitions, for each interval."""
+    intervals = sorted({line["epoch_ms"] for line in of(lines, "xen-ends") if "epoch_ms" in line})
+    chart = svg.Bars(title, unit, [f"{ms} ms" for ms in intervals], "epoch asked")
+    for name, side, path in series:
+        found = [medians(of(lines, "xen-ends", side=side, epoch_ms=ms), *path) for ms in intervals]
+        chart.add(name, [(low, middle, high) if values else None
+                         for values in found for middle, low, high in [values or (0, 0, 0)]])
+    return chart
+
+
+def failover(lines):
+    return ends_chart(lines, "SIGKILL of the primary host to the first ping (plain emulation)", "seconds",
+                      [(title, side, ("death", "first_ping_s")) for side, title in reversed(SIDES)])
+
+
+def trips(lines):
+    return ends_chart(lines, "Round trip of a TCP line (plain emulation; xl remus does not hold output)",
+                      "milliseconds",
+                      [(f"{title} {p}", side, ("line_ms", p)) for side, title in reversed(SIDES)
+                       for p in ("p50", "p99")])
+
+
+CHARTS = {"xen-" + f.__name__: f for f in (pause, octets, rate, failover, trips)}
+
+
+def main():
+    if len(sys.argv) != 3:
+        sys.exit(__doc__)
+    lines, folder = load(sys.argv[1]), Path(sys.argv[2])
+    folder.mkdir(parents=True, exist_ok=True)
+    for name, draw in CHARTS.items():
+        chart = draw(lines)
+        if chart.empty() or not any(v for _, values, _ in chart.series for v in values):
+            continue
+        (folder / f"{name}.svg").write_text(chart.text(), encoding="utf-8")
+        print(folder / f"{name}.svg")
+
+
+if __name__ == "__main__":
+    main()

@@ -1,0 +1,102 @@
+# SPDX-License-Identifier: GPL-2.0-or-later
+"""Epochs of a guest as its host's kernel sees them, the same way for whoever makes them.
+
+Uprobes on Xen's libraries in dom0: the request to suspend, the reset of the dirty log, the read of the
+CPU state, the resume. Nothing of the programs that are measured is changed, and nothing is asked of them.
+"""
+
+import re
+import subprocess
+from dataclasses import dataclass
+
+from lablib.layout import LabError
+
+TRACE = "/sys/kernel/tracing"
+LIBRARIES = "usr/lib/x86_64-linux-gnu"
+CLEAN = 11   # XEN_DOMCTL_SHADOW_OP_CLEAN
+BUFFER_KB = 8192
+# event: kind, library, function, arguments (in the registers of the call)
+EVENTS = {"ask": ("p", "libxenstore.so.4", "xs_write", "path=+0(%dx):string value=+0(%cx):string"),
+          "log": ("p", "libxenctrl.so.4.17", "xc_logdirty_control", "op=%dx:u32"),
+          "context": ("p", "libxenctrl.so.4.17", "xc_domain_hvm_getcontext", "size=%cx:u32"),
+          "resume": ("p", "libxenguest.so.4.17", "xc_domain_resume", "plain=%dx:u32"),
+          "resumed": ("r", "libxenguest.so.4.17", "xc_domain_resume", "")}
+LINE = re.compile(r"(?P<time>\d+\.\d+): (?P<name>\w+): \(.*?\)(?P<rest>.*)$")
+
+
+@dataclass
+class Epoch:
+    """Seconds of the host's clock."""
+    asked: float
+    logged: float      # the log is reset: it stands still since a moment before
+    state: float       # all pages are copied or sent
+    resuming: float
+    resumed: float
+
+    def pause_us(self):
+        return (self.resumed - self.asked) * 1e6
+
+    def wait_us(self):
+        return (self.logged - self.asked) * 1e6
+
+    def own_us(self):
+        return (self.resumed - self.logged) * 1e6
+
+
+def offset(library, function):
+    listed = subprocess.run(["nm", "-D", "--defined-only", library], capture_output=True, text=True,
+                            check=True, timeout=20).stdout
+    found = re.search(rf"^(\w+) T {function}@@", listed, re.MULTILINE)
+    if not found:
+        raise LabError(f"{library} has no function {function}")
+    return int(found.group(1), 16)
+
+
+def definitions(root):
+    """In the syntax of uprobe_events. Text is mapped at its file offset in these libraries."""
+    return "".join(f"{kind}:remus/{name} /{LIBRARIES}/{library}:"
+                   f"0x{offset(root / LIBRARIES / library, function):x} {arguments}\n"
+                   for name, (kind, library, function, arguments) in EVENTS.items())
+
+
+def install(lab, host):
+    text = definitions(lab.machine(host).build.root.path)
+    status, said = lab.run(host, f"""
+        [ -e {TRACE}/trace ] || mount -t tracefs none {TRACE}
+        echo 0 >{TRACE}/tracing_on
+        [ -d {TRACE}/events/remus ] || printf %s '{text}' >{TRACE}/uprobe_events
+        echo mono >{TRACE}/trace_clock && echo {BUFFER_KB} >{TRACE}/buffer_size_kb &&
+        echo 1 >{TRACE}/events/remus/enable""")
+    if status != 0:
+        raise LabError(f"host {host}: no probes: {said}")
+
+
+START = f"echo >{TRACE}/trace; echo 1 >{TRACE}/tracing_on"
+STOP = f"echo 0 >{TRACE}/tracing_on; cat {TRACE}/trace"
+
+
+def is_request(name, rest):
+    return name == "ask" and "/control/shutdown" in rest and 'value="suspend"' in rest
+
+
+def epochs(text):
+    """Complete ones, in order, of what STOP printed."""
+    found, now = [], {}
+    for line in text.splitlines():
+        match = LINE.search(line)
+        if not match:
+            continue
+        time, name, rest = float(match["time"]), match["name"], match["rest"]
+        if is_request(name, rest):
+            now = {"asked": time}
+        elif name == "log" and f"op={CLEAN}" in rest:
+            now.setdefault("logged", time)
+        elif name == "context" and "size=0" not in rest:
+            now["state"] = time
+        elif name == "resume":
+            now["resuming"] = time
+        elif name == "resumed":
+            if len(now) == 4:
+                found.append(Epoch(resumed=time, **now))
+            now = {}
+    return found

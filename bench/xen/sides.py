@@ -1,0 +1,103 @@
+# SPDX-License-Identifier: GPL-2.0-or-later
+"""The two that are compared. Each protects the laboratory's guest on A, with B as its backup.
+
+start(epoch_ms) returns when checkpoints are being made; stop() leaves the guest running on A.
+"""
+
+import re
+
+from lablib.layout import LabError, host_ip
+from lablib.protect import Protection
+
+GUEST = "guest"
+START_LIMIT_S = 400     # a first copy in deterministic emulation on a busy machine
+XL_PORT = 9000
+XL_FIRST_EPOCHS = 3
+LOG = "/tmp/xl.log"
+
+
+class Remus:
+    """This engine, output held at the backup."""
+    name, title, buffers = "remus", "remus", True
+
+    def __init__(self, lab, build, timing):
+        self.lab, self.timing = lab, timing
+        self.protection = Protection(lab, build)
+
+    def install(self):
+        self.protection.install()
+
+    def start(self, epoch_ms):
+        self.protection.start(timing=self.timing)
+        self.protection.protect(epoch_ms=epoch_ms, limit_s=START_LIMIT_S)
+
+    def stop(self):
+        self.protection.unprotect("--force")
+        self.protection.wait("A", lambda status: status is None, START_LIMIT_S)
+        self.protection.stop()
+
+    def account(self):
+        """What it tells itself."""
+        status = self.protection.status("A")
+        if status is None:
+            raise LabError("remusd does not know the guest any more:\n" + self.protection.log("remusd"))
+        return {key: status[key] for key in
+                ("pause_us", "handshake_us", "own_us", "fetch_us", "copy_us", "state_us", "resume_us",
+                 "dirty_pages", "ack_us", "epochs_sealed", "missed_deadlines", "coding")}
+
+    def said(self):
+        alive = [d for d in ("remusd", "backupd") if self.lab.machine(self.protection.host_of(d)).alive()]
+        return "".join(self.protection.log(daemon) for daemon in alive)
+
+
+class XlRemus:
+    """Stock `xl remus` as Debian ships it: no output buffering, plain TCP through socat."""
+    name, title, buffers = "xl-remus", "xl remus", False
+
+    def __init__(self, lab, keepalive=True):
+        self.lab, self.keepalive = lab, keepalive
+
+    def install(self):
+        pass
+
+    def must_run(self, host, command):
+        status, text = self.lab.run(host, command)
+        if status != 0:
+            raise LabError(f"host {host}: {command}: status {status}: {text}")
+        return text
+
+    def start(self, epoch_ms):
+        keepalive = ",keepalive,keepidle=1,keepintvl=1,keepcnt=2" if self.keepalive else ""
+        self.must_run("B", f'socat TCP-LISTEN:{XL_PORT},reuseaddr,nodelay{keepalive} '
+                           f'EXEC:"xl migrate-receive -r",nofork >{LOG} 2>&1 &')
+        Protection.until("socat listens",
+                         lambda: f":{XL_PORT} " in self.lab.run("B", "netstat -ltn")[1], START_LIMIT_S)
+        self.must_run("A", f'xl remus -F -n -d -i {epoch_ms} -s "" {GUEST} '
+                           f'"socat STDIO TCP:{host_ip("B", "repl")}:{XL_PORT},nodelay" >{LOG} 2>&1 &')
+        Protection.until("xl remus makes checkpoints", self.is_going, START_LIMIT_S)
+
+    def pages(self):
+        """Of each checkpoint so far, from its own log."""
+        text = self.must_run("A", f"tr '\\r' '\\n' <{LOG} | grep 'Checkpointed save' || true")
+        return [int(number) for number in re.findall(r"save: \d+/(\d+)\s+100%", text)]
+
+    def is_going(self):
+        if self.lab.run("A", "pidof xl")[0] != 0:
+            raise LabError("xl remus ended: " + self.said())
+        return len(self.pages()) >= XL_FIRST_EPOCHS
+
+    def account(self):
+        return {}
+
+    def stop(self):
+        """The receiver first, or it would take over."""
+        self.must_run("B", "killall -9 xl libxl-save-helper; xl destroy guest--incoming")
+        Protection.until("xl remus ends", lambda: self.lab.run("A", "pidof xl libxl-save-helper")[0] != 0,
+                         START_LIMIT_S)
+        Protection.until("the guest runs on",
+                         lambda: re.search(rf"^{GUEST} .*[-r][-b]----", self.must_run("A", "xl list"), re.MULTILINE),
+                         START_LIMIT_S)
+
+    def said(self):
+        return "".join(self.lab.run(host, f"tail -20 {LOG}")[1] for host in "AB"
+                       if self.lab.machine(host).alive())

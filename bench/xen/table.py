@@ -1,0 +1,142 @@
+#!/usr/bin/env python3
+# SPDX-License-Identifier: GPL-2.0-or-later
+"""The tables of `remus-bench xen --out FILE`, as Markdown: table.py FILE"""
+
+import statistics
+import sys
+from pathlib import Path
+
+sys.path.insert(0, str(Path(__file__).resolve().parent))
+
+from results import load  # noqa: E402
+
+TITLES = {"remus": "remus", "xl-remus": "xl remus, no output buffering", "none": "unprotected"}
+MIB = 1 << 20
+
+
+def of(lines, bench, **fields):
+    return [line for line in lines
+            if line["bench"] == bench and all(line.get(key) == value for key, value in fields.items())]
+
+
+def table(head, rows):
+    width = len(head)
+    return "\n".join(["| " + " | ".join(head) + " |", "|" + "---|" * width]
+                     + ["| " + " | ".join(row) + " |" for row in rows])
+
+
+def ms(part, key="median"):
+    return f"{part[key] / 1000:.2f}" if part else "-"
+
+
+def kib(octets):
+    return f"{octets / 1024:.0f}"
+
+
+def cost_rows(lines):
+    for line in of(lines, "xen-costs"):
+        yield [line["workload"], str(line["epoch_ms"]), TITLES[line["side"]], f"{line['epochs_per_s']:.1f}",
+               f"{ms(line['pause_us'])} / {ms(line['pause_us'], 'p99')}", ms(line["wait_us"]), ms(line["own_us"]),
+               f"{ms(line['gap_us'])} / {ms(line['gap_us'], 'max')}", f"{line['stolen'] * 100:.0f}",
+               pages(line), kib(line["bytes_per_epoch"]), f"{line['dom0_cpu'] * 100:.0f}"]
+
+
+def pages(line):
+    found = line.get("pages") or {}
+    return f"{found.get('median', found.get('p50', 0)):.0f}"
+
+
+def costs(lines):
+    return table(["workload", "ms asked", "", "epochs/s", "pause p50 / p99", "of it guest's suspend", "ours",
+                  "gap in the guest p50 / max", "% of time taken", "pages", "KiB/epoch", "dom0 CPU %"],
+                 cost_rows(lines))
+
+
+def medians(lines, *path):
+    """Median, least and most of a figure that may be missing in some repetitions."""
+    values = []
+    for line in lines:
+        for key in path:
+            line = line.get(key) if line else None
+        if line is not None:
+            values.append(line)
+    return (statistics.median(values), min(values), max(values)) if values else None
+
+
+def figure(found, digits=1):
+    return f"{found[0]:.{digits}f} ({found[1]:.{digits}f}-{found[2]:.{digits}f})" if found else "never"
+
+
+def sides(lines, bench):
+    return sorted({(line.get("epoch_ms", 0), line["side"]) for line in of(lines, bench)})
+
+
+def ends(lines):
+    rows = []
+    for epoch_ms, side in sides(lines, "xen-ends"):
+        some = [line for line in of(lines, "xen-ends", side=side) if line.get("epoch_ms", 0) == epoch_ms]
+        rows.append([str(epoch_ms or "-"), TITLES[side], figure(medians(some, "epochs_per_s")) if epoch_ms else "-",
+                     figure(medians(some, "ping_ms", "p50"), 0), figure(medians(some, "ping_ms", "p99"), 0),
+                     figure(medians(some, "line_ms", "p50"), 0), figure(medians(some, "line_ms", "p99"), 0),
+                     figure(medians(some, "death", "first_ping_s")) if epoch_ms else "-",
+                     figure(medians(some, "death", "first_line_s")) if epoch_ms else "-",
+                     str(len(some))])
+    return table(["ms asked", "", "epochs/s", "ping p50 ms", "ping p99 ms", "TCP line p50 ms", "TCP line p99 ms",
+                  "kill to first ping s", "kill to first line s", "n"], rows)
+
+
+def voices(lines):
+    return table(["", "hosts heard in the guest's name, last 5 of 16 s", "frames from A", "frames from B"],
+                 [[TITLES[line["side"]], str(line["voices"]), str(line["frames_late"]["A"]), str(line["frames_late"]["B"])]
+                  for line in of(lines, "xen-voices")])
+
+
+def ratio(lines, figure_of, workload="idle"):
+    """remus / xl remus for each interval."""
+    found = {}
+    for side in ("remus", "xl-remus"):
+        for line in of(lines, "xen-costs", side=side, workload=workload):
+            found[line["epoch_ms"], side] = figure_of(line)
+    return {ms_asked: found[ms_asked, "remus"] / found[ms_asked, "xl-remus"]
+            for ms_asked, side in found if side == "remus" and (ms_asked, "xl-remus") in found}
+
+
+def verdict(name, aim, values, met):
+    shown = ", ".join(f"{value:.2f} at {epoch_ms}" for epoch_ms, value in sorted(values.items()))
+    return [name, aim, shown or "not measured", "met" if values and all(map(met, values.values())) else "**not met**"]
+
+
+def aims(lines):
+    own = {}
+    for line in of(lines, "xen-costs", workload="idle"):
+        own[line["epoch_ms"], line["side"]] = line["own_us" if line["side"] == "remus" else "pause_us"]["median"]
+    pauses = {m: own[m, "remus"] / own[m, "xl-remus"] for m, side in own if side == "remus" and (m, "xl-remus") in own}
+    rows = [verdict("our part of the pause, against xl remus' pause, idle", "at most 0.1", pauses, lambda v: v <= 0.1),
+            verdict("octets per idle epoch, against xl remus'", "below 0.5",
+                    ratio(lines, lambda line: line["bytes_per_epoch"]), lambda v: v < 0.5)]
+    rates = {}
+    for epoch_ms, side in sides(lines, "xen-ends"):
+        some = medians(of(lines, "xen-ends", side=side, epoch_ms=epoch_ms), "epochs_per_s")
+        if some and epoch_ms:
+            rates[epoch_ms, side] = some[0]
+    faster = {m: rates[m, "remus"] / rates[m, "xl-remus"] for m, side in rates
+              if side == "remus" and (m, "xl-remus") in rates}
+    rows.append(verdict("epochs/s against xl remus', plain emulation", "at least 2", faster, lambda v: v >= 2))
+    rows.append(verdict("epochs/s against xl remus', deterministic, idle", "at least 2",
+                        ratio(lines, lambda line: line["epochs_per_s"]), lambda v: v >= 2))
+    pings = {m: found[0] for m in {line["epoch_ms"] for line in of(lines, "xen-ends", side="remus")}
+             if (found := medians(of(lines, "xen-ends", side="remus", epoch_ms=m), "death", "first_ping_s"))}
+    rows.append(verdict("SIGKILL to the first ping, s, median", "at most 2.5", pings, lambda v: v <= 2.5))
+    return table(["what", "aim", "found", ""], rows)
+
+
+def main():
+    if len(sys.argv) != 2:
+        sys.exit(__doc__)
+    lines = load(sys.argv[1])
+    for title, make in (("Aims", aims), ("Costs", costs), ("Ends", ends), ("Voices", voices)):
+        print(f"### {title}\n\n{make(lines)}\n")
+
+
+if __name__ == "__main__":
+    main()
