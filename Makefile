@@ -48,7 +48,8 @@ LDFLAGS += $(SANITIZE)
 XEN_PKGS := xencontrol xenguest xenforeignmemory xenevtchn xendevicemodel xenstore xenlight xentoollog
 HAVE_XEN := $(shell $(PKG_CONFIG) --exists $(XEN_PKGS) 2>/dev/null && echo y)
 ifeq ($(HAVE_XEN),y)
-override CFLAGS += -DREMUS_XEN='"$(shell $(PKG_CONFIG) --modversion xencontrol | cut -d. -f1,2)"' $(shell $(PKG_CONFIG) --cflags $(XEN_PKGS))
+XEN_RELEASE := $(shell $(PKG_CONFIG) --modversion xencontrol | cut -d. -f1,2)
+override CFLAGS += -DREMUS_XEN -DREMUS_XEN_RELEASE='"$(XEN_RELEASE)"' $(shell $(PKG_CONFIG) --cflags $(XEN_PKGS))
 # engine/hv refers to it weakly: a program that is to have it must name it.
 XEN_LDLIBS := -Wl,-u,hv_xen_ops $(shell $(PKG_CONFIG) --libs $(XEN_PKGS))
 XEN_LIB    := engine/hv/xen

@@ -9,7 +9,7 @@ import source
 
 WARNINGS = ["-std=gnu11", "-Wall", "-Wextra", "-Wshadow", "-Wvla", "-Wstrict-prototypes",
             "-Wmissing-prototypes", "-Wformat=2", "-Werror", "-D_GNU_SOURCE", "-I.",
-            '-DREMUS_VERSION="0"']
+            '-DREMUS_VERSION="0"', '-DREMUS_XEN_RELEASE="0"']
 LIBRARIES = ["libevent_core", "jansson", "liblz4", "libxxhash"]
 LIMIT_S = 500
 XEN_DIRS = ("engine/hv/xen/", "tests/xen/tools/")

@@ -66,7 +66,7 @@ static int trouble(const struct xen_hv *x, enum xen_step step, struct err *err)
 
     if (version >= 0)
         snprintf(running, sizeof(running), "%d.%d", version >> 16, version & 0xffff);
-    return xen_trouble(step, error, REMUS_XEN, running, err);
+    return xen_trouble(step, error, REMUS_XEN_RELEASE, running, err);
 }
 
 static int open_and_try(struct xen_hv *x, struct err *err)
