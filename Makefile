@@ -9,7 +9,7 @@
 # make lint       only the lint
 # make fuzz       FUZZ_SECONDS=N for each target, FUZZ=NAME for one (tests/fuzz/fuzz_NAME.c)
 # make bench      BENCH_ARGS=... are handed to remus-bench
-# make install    PREFIX, DESTDIR, SYSCONFDIR, UNITDIR; make uninstall takes away the same files
+# make install    PREFIX, DESTDIR, SYSCONFDIR, UNITDIR, XENSCRIPTDIR; make uninstall takes away the same files
 # make format     clang-format on all C files
 # V=1 shows the commands, CC=clang changes the compiler, WERROR= builds despite warnings.
 
@@ -17,6 +17,7 @@ PREFIX     ?= /usr/local
 SYSCONFDIR ?= /etc
 BINDIR     ?= $(PREFIX)/bin
 SBINDIR    ?= $(PREFIX)/sbin
+XENSCRIPTDIR ?= $(SYSCONFDIR)/xen/scripts
 MANDIR     ?= $(PREFIX)/share/man
 DOCDIR     ?= $(PREFIX)/share/doc/remus
 COMPDIR    ?= $(PREFIX)/share/bash-completion/completions
@@ -78,6 +79,8 @@ remus-simvm_LIBS     := tools/sim engine/hv engine/hv/sim engine/net $(BASE_LIBS
 remus-simswitch_LIBS := tools/sim engine/net $(BASE_LIBS)
 remus-simclient_LIBS := tools/sim engine/net $(BASE_LIBS)
 remus-bench_LIBS     := bench engine $(CORE_LIBS)
+vif-remus_LIBS       := engine/net $(BASE_LIBS)
+vif-remus_LDLIBS     := -Wl,--as-needed $(if $(XEN_LIB),$(shell $(PKG_CONFIG) --libs xenstore))
 
 remusd_MAIN    := engine/remusd_main.c
 backupd_MAIN   := backupd/backupd_main.c
@@ -86,8 +89,9 @@ remus-simvm_MAIN     := tools/sim/simvm_main.c
 remus-simswitch_MAIN := tools/sim/simswitch_main.c
 remus-simclient_MAIN := tools/sim/simclient_main.c
 remus-bench_MAIN     := bench/bench_main.c
+vif-remus_MAIN       := $(if $(XEN_LIB),engine/hv/xen/vif_remus_main.c)
 
-ALL_PROGRAMS := remusd backupd remusctl remus-simvm remus-simswitch remus-simclient remus-bench
+ALL_PROGRAMS := remusd backupd remusctl remus-simvm remus-simswitch remus-simclient remus-bench vif-remus
 # A program is built once its main exists.
 PROGRAMS := $(foreach p,$(ALL_PROGRAMS),$(if $(wildcard $($(p)_MAIN)),$(p)))
 
@@ -245,7 +249,8 @@ deps:
 		echo "could not install:$$missing" >&2; exit 1; }
 
 SBIN_PROGRAMS := $(filter remusd backupd,$(PROGRAMS))
-BIN_PROGRAMS  := $(filter-out remusd backupd,$(PROGRAMS))
+BIN_PROGRAMS  := $(filter-out remusd backupd vif-remus,$(PROGRAMS))
+XEN_SCRIPTS   := $(filter vif-remus,$(PROGRAMS))
 MAN_PAGES     := $(wildcard docs/man/*.[158])
 UNITS         := $(wildcard tools/systemd/*.service)
 man_target     = $(DESTDIR)$(MANDIR)/man$(subst .,,$(suffix $(1)))/$(notdir $(1))
@@ -255,6 +260,7 @@ install: all
 		$(DESTDIR)$(COMPDIR) $(DESTDIR)$(SYSCONFDIR)/remus
 	$(Q)$(foreach p,$(SBIN_PROGRAMS),install -m 755 $(BUILD)/$(p) $(DESTDIR)$(SBINDIR)/$(p) &&) true
 	$(Q)$(foreach p,$(BIN_PROGRAMS),install -m 755 $(BUILD)/$(p) $(DESTDIR)$(BINDIR)/$(p) &&) true
+	$(Q)$(foreach p,$(XEN_SCRIPTS),install -D -m 755 $(BUILD)/$(p) $(DESTDIR)$(XENSCRIPTDIR)/$(p) &&) true
 	$(Q)$(foreach m,$(MAN_PAGES),install -D -m 644 $(m) $(call man_target,$(m)) &&) true
 	$(Q)$(foreach p,$(SBIN_PROGRAMS),$(BUILD)/$(p) --print-defaults >$(DESTDIR)$(DOCDIR)/$(p).conf &&) true
 	$(Q)$(foreach u,$(UNITS),sed 's,/usr/local/sbin/,$(SBINDIR)/,' $(u) \
@@ -264,6 +270,7 @@ install: all
 # Configuration in $(SYSCONFDIR)/remus is the administrator's and stays.
 uninstall:
 	$(Q)rm -f $(SBIN_PROGRAMS:%=$(DESTDIR)$(SBINDIR)/%) $(BIN_PROGRAMS:%=$(DESTDIR)$(BINDIR)/%) \
+		$(XEN_SCRIPTS:%=$(DESTDIR)$(XENSCRIPTDIR)/%) \
 		$(foreach m,$(MAN_PAGES),$(call man_target,$(m))) $(UNITS:tools/systemd/%=$(DESTDIR)$(UNITDIR)/%) \
 		$(SBIN_PROGRAMS:%=$(DESTDIR)$(DOCDIR)/%.conf) $(DESTDIR)$(COMPDIR)/remusctl
 

@@ -17,7 +17,7 @@ BUILD = Path(os.environ.get("REMUS_BUILD", "build")).resolve()
 MAN = ROOT / "docs/man"
 os.environ["REMUS_SOURCE"] = str(ROOT)   # for `remus-bench xen`
 PROGRAMS = {"remusd": 8, "backupd": 8, "remusctl": 8, "remus-simvm": 1, "remus-simswitch": 1,
-            "remus-simclient": 1, "remus-bench": 1}
+            "remus-simclient": 1, "remus-bench": 1, "vif-remus": 8}
 DAEMONS = ("remusd", "backupd")
 COMMANDS = ("protect", "unprotect", "list", "status", "events", "failover", "forget", "version")
 
@@ -134,8 +134,10 @@ def install_and_uninstall():
         make("install", *args)
         prefix = Path(root) / "opt/remus"
         for program in built:
-            folder = "sbin" if program in DAEMONS else "bin"
-            assert os.access(prefix / folder / program, os.X_OK), program
+            folder = prefix / ("sbin" if program in DAEMONS else "bin")
+            if program == "vif-remus":  # xl looks for it there, wherever the rest is
+                folder = Path(root) / "etc/xen/scripts"
+            assert os.access(folder / program, os.X_OK), program
             assert list(prefix.glob(f"share/man/man*/{program}.*")), program
         for daemon in DAEMONS:
             unit = (prefix / f"lib/systemd/system/{daemon}.service").read_text()

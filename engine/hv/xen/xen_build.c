@@ -15,11 +15,14 @@
 #include "engine/hv/xen/format/xen_stream.h"
 #include "engine/hv/xen/xen_keeper.h"
 
-#define START_MS   30000
-#define FEED_MS    20000
-#define FINISH_MS  120000 /* libxl gives a hotplug script 40 s */
-#define ABANDON_MS 20000
-#define POLL_MS    5
+#define START_MS  30000
+#define FEED_MS   20000
+#define FINISH_MS 120000 /* libxl gives a hotplug script 40 s */
+#define LEAVE_MS  20000
+#define POLL_MS   5
+
+/* What libxl's process says on the stream's way back. */
+static const char complete = '+';
 
 struct plan {
     const char *config, *name;
@@ -47,6 +50,12 @@ static int restore(libxl_ctx *ctx, int fd, void *arg)
     }
     libxl_domain_restore_params_dispose(&params);
     libxl_domain_config_dispose(&config);
+    if (rc == 0) {
+        char hung_up;
+        /* The guest is about to run and needs the CPU more than what is left to do here. */
+        if (send(fd, &complete, 1, MSG_NOSIGNAL) != 1 || read(fd, &hung_up, 1) < 0)
+            log_warn("nobody waits for the domain");
+    }
     if (rc == 0 && xen_keeper_start(ctx, domid, plan->config))
         log_warn("nothing will be done when the VM shuts down");
     return rc ? 1 : 0;
@@ -152,7 +161,7 @@ int xen_build_start(struct xen_build *b, const struct xen_hv *x, const struct xe
     if (start(b, x, desc, uuid, err) == 0)
         return 0;
     int saved = errno;
-    xen_build_abandon(b);
+    xen_build_leave(b);
     errno = saved;
     return -1;
 }
@@ -160,6 +169,22 @@ int xen_build_start(struct xen_build *b, const struct xen_hv *x, const struct xe
 bool xen_build_alive(const struct xen_build *b)
 {
     return b->job.pid > 0 && !xen_job_ended(&b->job, 0);
+}
+
+/* Its word, or its end without one. */
+static int await_complete(struct xen_build *b, struct err *err)
+{
+    struct pollfd word = {.fd = b->feed, .events = POLLIN};
+    char said;
+
+    if (poll(&word, 1, FINISH_MS) != 1) {
+        errno = ETIMEDOUT;
+        return err_errno(err, "", "libxl finishes the domain");
+    }
+    if (recv(b->feed, &said, 1, MSG_DONTWAIT) == 1 && said == complete)
+        return 0;
+    errno = EIO;
+    return err_set(err, "libxl's reason is in the log", "libxl did not finish the domain");
 }
 
 int xen_build_finish(struct xen_build *b, const uint8_t *state, size_t len, struct err *err)
@@ -176,30 +201,22 @@ int xen_build_finish(struct xen_build *b, const uint8_t *state, size_t len, stru
     xen_stream_end(&buf);
     if (feed_buf(b, &buf)) {
         (void)err_errno(err, "", "libxl does not take the state");
-    } else if (!xen_job_ended(&b->job, FINISH_MS)) {
-        errno = ETIMEDOUT;
-        (void)err_errno(err, "", "libxl finishes the domain");
-    } else if (xen_job_finish(&b->job) != 0) {
-        errno = EIO;
-        (void)err_set(err, "libxl's reason is in the log", "libxl did not finish the domain");
-    } else {
-        close(b->feed);
-        b->feed = -1;
+    } else if (await_complete(b, err) == 0) {
         return 0;
     }
     int saved = errno;
-    xen_build_abandon(b);
+    xen_build_leave(b);
     errno = saved;
     return -1;
 }
 
-void xen_build_abandon(struct xen_build *b)
+void xen_build_leave(struct xen_build *b)
 {
     if (b->feed >= 0)
         close(b->feed);
     b->feed = -1;
     if (b->job.pid <= 0)
         return;
-    xen_job_ended(&b->job, ABANDON_MS);
+    xen_job_ended(&b->job, LEAVE_MS);
     xen_job_finish(&b->job);
 }

@@ -32,7 +32,10 @@ bool xen_build_alive(const struct xen_build *b);
 int xen_build_finish(struct xen_build *b, const uint8_t *state, size_t len,
                      struct err *err) MUST_CHECK;
 
-/** Ends an unfinished one; libxl destroys the domain, or the caller has to, by its UUID. */
-void xen_build_abandon(struct xen_build *b);
+/**
+ * The end of it. If it is finished, its process tidies up and ends; if not, libxl destroys the
+ * domain, or the caller has to, by its UUID.
+ */
+void xen_build_leave(struct xen_build *b);
 
 #endif

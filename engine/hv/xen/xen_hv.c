@@ -6,12 +6,13 @@
 #include <unistd.h>
 
 #include "engine/hv/xen/format/xen_trouble.h"
-#include "engine/hv/xen/xen_impl.h"
+#include "engine/hv/xen/xen_replica.h"
 
 static void xen_close(struct hv *hv)
 {
     struct xen_hv *x = (struct xen_hv *)hv;
 
+    xen_replica_clear(x);
     if (x->ctx)
         libxl_ctx_free(x->ctx);
     if (x->xs)
@@ -130,9 +131,10 @@ static int describe_found(const struct xen_hv *x, const xc_domaininfo_t *info, s
 
 static int xen_find(struct hv *hv, const char *which, struct hv_info *ret, struct err *err)
 {
-    const struct xen_hv *x = (struct xen_hv *)hv;
+    struct xen_hv *x = (struct xen_hv *)hv;
     xc_domaininfo_t info;
 
+    xen_replica_clear(x);
     if (xen_dom_find(x, which, &info, err))
         return -1;
     return describe_found(x, &info, ret, err);

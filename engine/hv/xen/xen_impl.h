@@ -12,6 +12,8 @@
 
 #define XEN_PATH_MAX 256
 
+struct xen_replica;
+
 /** The libraries' handles; one set per process, never used after fork. */
 struct xen_hv {
     struct hv hv;
@@ -20,6 +22,8 @@ struct xen_hv {
     xenforeignmemory_handle *fmem;
     struct xs_handle *xs;
     libxl_ctx *ctx;
+    struct xen_replica *settled; /* activated: what is left of it is cleared away at the next find,
+                                    because the guest needs the CPU more just then */
 };
 
 extern const struct hv_ops hv_xen_ops;
@@ -57,7 +61,8 @@ void xen_refuse(const struct xen_hv *x, const xc_domaininfo_t *info, char *why);
 
 /* ---- xen_mem.c: a domain's memory, mapped ---- */
 
-/** Page p is at base + p * HV_PAGE_SIZE when `ram` has it; all else there is not accessible. */
+/** A domain's memory, mapped: page p is at base + p * HV_PAGE_SIZE when `ram` has it; all else
+ * there is not accessible. */
 struct xen_mem {
     uint8_t *base;
     uint64_t pages;
@@ -93,8 +98,8 @@ void xen_vif_mac(const struct xen_hv *x, const struct xen_vif *vif, uint8_t mac[
 int xen_vif_take(const struct xen_hv *x, const struct xen_vif *vif, int *ret_fd,
                  struct err *err) MUST_CHECK;
 int xen_vif_give(const struct xen_hv *x, const struct xen_vif *vif, struct err *err) MUST_CHECK;
-/** Onto the bridge that port `spec` is, or is a member of. */
-int xen_vif_join(const struct xen_vif *vif, const char *spec, struct err *err) MUST_CHECK;
+/** The bridge that port `spec` is, or is a member of. */
+int xen_vif_lead(const char *spec, char bridge[IFNAMSIZ], struct err *err) MUST_CHECK;
 
 /* ---- xen_job.c: libxl in a process of its own ---- */
 

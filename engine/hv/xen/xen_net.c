@@ -1,26 +1,17 @@
 /* SPDX-License-Identifier: GPL-2.0-or-later */
 #include <errno.h>
 #include <fcntl.h>
-#include <libgen.h>
-#include <linux/sockios.h>
 #include <netinet/ether.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
-#include <sys/ioctl.h>
 #include <sys/socket.h>
 #include <unistd.h>
 
+#include "engine/hv/xen/xen_hotplug.h"
 #include "engine/hv/xen/xen_impl.h"
+#include "engine/net/bridge.h"
 #include "engine/net/port.h"
-
-/*
- * A bridge that is never up. What a member receives goes to packet sockets and no further, so dom0
- * neither sees nor answers a frame of a guest whose interface was taken.
- */
-#define HOLD_BRIDGE "remus-hold"
-
-#define REMEMBERED "remus-bridge"
 
 unsigned xen_vif_find(const struct xen_hv *x, uint32_t domid, struct xen_vif *ret)
 {
@@ -45,25 +36,11 @@ unsigned xen_vif_find(const struct xen_hv *x, uint32_t domid, struct xen_vif *re
     return n;
 }
 
-/* The bridge that interface `name` is a member of now. */
-static bool master_of(const char *name, char bridge[IFNAMSIZ])
-{
-    char path[64], target[256];
-
-    snprintf(path, sizeof(path), "/sys/class/net/%.16s/master", name);
-    ssize_t n = readlink(path, target, sizeof(target) - 1);
-    if (n < 0)
-        return false;
-    target[n] = '\0';
-    snprintf(bridge, IFNAMSIZ, "%.15s", basename(target));
-    return true;
-}
-
 bool xen_vif_bridge(const struct xen_hv *x, const struct xen_vif *vif, char bridge[IFNAMSIZ])
 {
-    static const char *const keys[] = {REMEMBERED, "bridge"};
+    static const char *const keys[] = {XEN_KEY_BRIDGE, "bridge"};
 
-    if (master_of(vif->name, bridge) && strcmp(bridge, HOLD_BRIDGE) != 0)
+    if (bridge_of(vif->name, bridge) && strcmp(bridge, XEN_HOLD_BRIDGE) != 0)
         return true;
     for (size_t i = 0; i < ARRAY_LEN(keys); i++) {
         char *value = xen_xs_read(x, "%s/%s", vif->backend, keys[i]);
@@ -88,44 +65,6 @@ void xen_vif_mac(const struct xen_hv *x, const struct xen_vif *vif, uint8_t mac[
     free(text);
 }
 
-static int bridge_call(unsigned long request, void *arg)
-{
-    int fd = socket(AF_INET, SOCK_DGRAM | SOCK_CLOEXEC, 0);
-    if (fd < 0)
-        return -1;
-    int rc = ioctl(fd, request, arg), saved = errno;
-    close(fd);
-    errno = saved;
-    return rc;
-}
-
-static int member(unsigned long request, const char *bridge, const char *name)
-{
-    struct ifreq req = {0};
-
-    snprintf(req.ifr_name, sizeof(req.ifr_name), "%s", bridge);
-    req.ifr_ifindex = (int)if_nametoindex(name);
-    if (req.ifr_ifindex == 0)
-        return -1;
-    return bridge_call(request, &req);
-}
-
-/* From whatever bridge it is on to `bridge`. */
-static int move_to(const char *name, const char *bridge, struct err *err)
-{
-    char now[IFNAMSIZ];
-
-    if (master_of(name, now)) {
-        if (strcmp(now, bridge) == 0)
-            return 0;
-        if (member(SIOCBRDELIF, now, name))
-            return err_errno(err, "", "cannot take %s off bridge %s", name, now);
-    }
-    if (member(SIOCBRADDIF, bridge, name) == 0)
-        return 0;
-    return err_errno(err, "see ip link", "cannot put %s onto bridge %s", name, bridge);
-}
-
 /* The descriptor of a port alone: the socket keeps all that port_open has set. */
 static int open_socket(const char *name, struct err *err)
 {
@@ -143,19 +82,19 @@ static int open_socket(const char *name, struct err *err)
 
 int xen_vif_take(const struct xen_hv *x, const struct xen_vif *vif, int *ret_fd, struct err *err)
 {
-    char hold[IFNAMSIZ] = HOLD_BRIDGE, bridge[IFNAMSIZ], path[XEN_PATH_MAX + 16];
+    char bridge[IFNAMSIZ], path[XEN_PATH_MAX + 16];
 
-    if (bridge_call(SIOCBRADDBR, hold) && errno != EEXIST)
-        return err_errno(err, "load the kernel module bridge", "cannot make bridge %s", hold);
+    if (bridge_make(XEN_HOLD_BRIDGE, err))
+        return -1;
     if (xen_vif_bridge(x, vif, bridge)) {
-        snprintf(path, sizeof(path), "%s/" REMEMBERED, vif->backend);
+        snprintf(path, sizeof(path), "%s/" XEN_KEY_BRIDGE, vif->backend);
         if (xen_xs_write(x, path, bridge))
             return err_errno(err, "", "xenstore");
     }
     int fd = open_socket(vif->name, err);
     if (fd < 0)
         return -1;
-    if (move_to(vif->name, HOLD_BRIDGE, err)) {
+    if (bridge_move(vif->name, XEN_HOLD_BRIDGE, err)) {
         int saved = errno;
         close(fd);
         errno = saved;
@@ -170,29 +109,22 @@ int xen_vif_give(const struct xen_hv *x, const struct xen_vif *vif, struct err *
     char bridge[IFNAMSIZ];
 
     if (xen_vif_bridge(x, vif, bridge))
-        return move_to(vif->name, bridge, err);
+        return bridge_move(vif->name, bridge, err);
     errno = ENOENT;
     return err_set(err, "put it onto its bridge by hand", "nothing tells the bridge of %s",
                    vif->name);
 }
 
-static bool is_bridge(const char *name)
-{
-    char path[64];
-
-    snprintf(path, sizeof(path), "/sys/class/net/%.16s/bridge", name);
-    return access(path, F_OK) == 0;
-}
-
-int xen_vif_join(const struct xen_vif *vif, const char *spec, struct err *err)
+int xen_vif_lead(const char *spec, char bridge[IFNAMSIZ], struct err *err)
 {
     const char *colon = strchr(spec, ':');
-    char bridge[IFNAMSIZ];
 
-    if (colon && is_bridge(colon + 1))
-        return move_to(vif->name, colon + 1, err);
-    if (colon && master_of(colon + 1, bridge))
-        return move_to(vif->name, bridge, err);
+    if (colon && bridge_is(colon + 1) && strlen(colon + 1) < IFNAMSIZ) {
+        snprintf(bridge, IFNAMSIZ, "%.15s", colon + 1);
+        return 0;
+    }
+    if (colon && bridge_of(colon + 1, bridge))
+        return 0;
     errno = EINVAL;
     return err_set(err, "give a bridge, or an interface that is on one",
                    "no bridge leads to port %.100s", spec);

@@ -7,7 +7,9 @@
 
 #include "engine/base/log.h"
 #include "engine/hv/xen/xen_host.h"
+#include "engine/hv/xen/xen_hotplug.h"
 #include "engine/hv/xen/xen_replica.h"
+#include "engine/net/bridge.h"
 
 static const uint8_t zero_page[HV_PAGE_SIZE];
 
@@ -30,6 +32,18 @@ static void release(struct xen_replica *s)
     free(s);
 }
 
+void xen_replica_clear(struct xen_hv *x)
+{
+    struct xen_replica *s = x->settled;
+
+    x->settled = NULL;
+    if (!s)
+        return;
+    xen_build_leave(&s->build);
+    xen_mem_free(&s->mem);
+    release(s);
+}
+
 /* The unfinished domain and the handle; libxl has destroyed the first already if it could. */
 static void demolish(struct xen_replica *s)
 {
@@ -37,7 +51,7 @@ static void demolish(struct xen_replica *s)
     struct err err;
 
     xen_mem_free(&s->mem);
-    xen_build_abandon(&s->build);
+    xen_build_leave(&s->build);
     if (xen_reap(&s->x->hv, &s->uuid, &err))
         log_warnx("replica not destroyed: %s", err.text);
     release(s);
@@ -180,41 +194,64 @@ int xen_replica_set_state(struct hv_replica *r, const void *state, size_t len, s
     return 0;
 }
 
-/* Complete and paused: onto its network, running, under its name. */
-static int start_running(struct xen_replica *s, const char *net, struct err *err)
+/* For vif-remus, which libxl starts for the replica's interface; NULL: no longer. */
+static int tell_bridge(const struct xen_replica *s, const char *bridge)
+{
+    char path[XEN_PATH_MAX];
+
+    snprintf(path, sizeof(path), "/libxl/%u/" XEN_KEY_ACTIVATE_BRIDGE, s->build.domid);
+    if (bridge)
+        return xen_xs_write(s->x, path, bridge);
+    return xs_rm(s->x->xs, XBT_NULL, path) ? 0 : -1;
+}
+
+/* Complete and paused: onto its network and running. */
+static int start_running(struct xen_replica *s, const char *bridge, struct err *err)
 {
     struct xen_vif vif;
 
-    if (net && strcmp(net, "none") != 0 && xen_vif_find(s->x, s->build.domid, &vif) > 0 &&
-        xen_vif_join(&vif, net, err))
+    /* Another hotplug script than ours has put it where the primary's configuration says. */
+    if (*bridge && xen_vif_find(s->x, s->build.domid, &vif) > 0 &&
+        bridge_move(vif.name, bridge, err))
         return -1;
-    if (libxl_domain_unpause(s->x->ctx, s->build.domid, NULL)) {
-        errno = EIO;
-        return err_set(err, "see the log", "libxl does not unpause domain %u", s->build.domid);
-    }
+    if (libxl_domain_unpause(s->x->ctx, s->build.domid, NULL) == 0)
+        return 0;
+    errno = EIO;
+    return err_set(err, "see the log", "libxl does not unpause domain %u", s->build.domid);
+}
+
+/* All that can wait until the guest runs. */
+static void settle(struct xen_replica *s)
+{
     if (libxl_domain_rename(s->x->ctx, s->build.domid, NULL, s->name))
         log_warnx("domain %u runs but cannot be called %s: the name is taken", s->build.domid,
                   s->name);
-    return 0;
+    (void)tell_bridge(s, NULL);
+    xen_replica_clear(s->x);
+    s->x->settled = s;
 }
 
 int xen_activate(struct hv_replica *r, const char *net, struct err *err)
 {
     struct xen_replica *s = xen_replica_of(r);
     const uint8_t *records;
+    char bridge[IFNAMSIZ] = "";
     size_t len;
 
     if (xen_state_check(s->state, s->state_len, &records, &len, err))
         return -1;
+    if (net && strcmp(net, "none") != 0 && xen_vif_lead(net, bridge, err))
+        return -1;
+    if (*bridge && tell_bridge(s, bridge))
+        return err_errno(err, "", "xenstore");
     if (!s->complete && xen_build_finish(&s->build, records, len, err)) {
         errno = ESRCH; /* with its memory */
         return -1;
     }
     s->complete = true;
-    if (start_running(s, net, err))
+    if (start_running(s, bridge, err))
         return -1;
-    xen_mem_free(&s->mem);
-    release(s);
+    settle(s);
     return 0;
 }
 

@@ -24,4 +24,7 @@ static inline struct xen_replica *xen_replica_of(struct hv_replica *r)
     return (struct xen_replica *)r;
 }
 
+/** Clears away what is left of a replica that was activated. */
+void xen_replica_clear(struct xen_hv *x);
+
 #endif

@@ -15,6 +15,7 @@ from lablib.layout import GUEST_IP, HOSTS, NUMBERED_PORT, SOURCES, LabError, hos
 DAEMONS = ("remusd", "backupd")
 PROGRAMS = (*DAEMONS, "remusctl")
 PROGRAM_DIR, CONF_DIR, RUN_DIR = "/usr/sbin", "/etc/remus", "/run/remus"
+HOTPLUG, HOTPLUG_DIR = "vif-remus", "/etc/xen/scripts"
 STATE_DIR = {"remusd": f"{RUN_DIR}/primary", "backupd": f"{RUN_DIR}/backup"}
 # `tested`: nothing is taken for dead that an emulated host on a busy machine is merely late with.
 # `measured`: as shipped.
@@ -46,12 +47,13 @@ class Protection:
 
     def install(self, hosts=HOSTS):
         """The programs of the build, with the libraries that dom0 has not got."""
-        missing = [name for name in PROGRAMS if not (self.build / name).exists()]
+        missing = [name for name in (*PROGRAMS, HOTPLUG) if not (self.build / name).exists()]
         if missing:
             raise LabError(f"{', '.join(missing)} not in {self.build}; run: make")
         for host in hosts:
             transfer.put(self.lab, host, [self.build / name for name in PROGRAMS], PROGRAM_DIR,
                          with_libraries=True)
+            transfer.put(self.lab, host, [self.build / HOTPLUG], HOTPLUG_DIR, with_libraries=True)
 
     def known_keys(self, daemon):
         text = subprocess.run([self.build / daemon, "--print-defaults"], capture_output=True, text=True,
