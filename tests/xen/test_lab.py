@@ -1,7 +1,5 @@
 #!/usr/bin/env python3
 # SPDX-License-Identifier: GPL-2.0-or-later
-# run-alone
-# time-limit-s: 1500
 """The laboratory itself: two Xen hosts boot, a guest on one of them answers from outside, faults are
 what they claim to be, and nothing is left behind.
 
@@ -15,8 +13,6 @@ import shutil
 import socket
 import subprocess
 import sys
-import tempfile
-import time
 from pathlib import Path
 
 HERE = Path(__file__).resolve().parent
@@ -24,70 +20,14 @@ sys.dont_write_bytecode = True
 sys.path[:0] = [str(HERE), str(HERE.parent)]
 
 import tap  # noqa: E402
-from lablib import images, network, transfer  # noqa: E402
-from lablib.laboratory import Laboratory, check_memory  # noqa: E402
+from lablib import network, transfer  # noqa: E402
+from lablib.fixture import PATIENCE_S, Fixture, until  # noqa: E402
 from lablib.layout import (ECHO_PORT, GUEST_IP, GUEST_IP6, NUMBERED_PORT, PATTERN_PORT,  # noqa: E402
                            LabError, host_ip)
-from lablib.machine import Mode  # noqa: E402
 
-PATIENCE_S = 120
 REPLY_S = 20
 LINES = 50
-
-
-class Fixture:
-    """One laboratory for all tests; None in `lab` until it is up."""
-
-    def __init__(self):
-        self.lab, self.reason = None, None
-        self.directory = Path(tempfile.mkdtemp(prefix="lab-"))
-        os.environ["REMUS_LAB_DIR"] = str(self.directory)
-
-    def obstacle(self):
-        if os.uname().machine != "x86_64":
-            return "not an x86-64 machine"
-        if not os.access("/dev/net/tun", os.R_OK | os.W_OK):
-            return "no right to use /dev/net/tun"
-        missing = [tool for tool in ("ip", "unshare", "dpkg-deb") if not shutil.which(tool)]
-        if missing:
-            return f"not installed: {', '.join(missing)}"
-        if os.geteuid() != 0 and subprocess.run(["unshare", "--user", "--net", "true"], check=False,
-                                                stderr=subprocess.DEVNULL).returncode:
-            return "not root, and no user namespaces"
-        try:
-            check_memory(Mode())
-            images.ensure()
-        except LabError as error:
-            return str(error)
-        return None
-
-    def up(self):
-        self.reason = self.obstacle()
-        if self.reason:
-            raise tap.SkipTest(self.reason)
-        lab = Laboratory()
-        lab.up(owner=os.getpid())
-        self.lab = lab
-
-    def need(self):
-        if self.lab is None:
-            raise tap.SkipTest(self.reason or "the laboratory did not come up")
-        return self.lab
-
-    def close(self):
-        if self.lab:
-            self.lab.down()
-        shutil.rmtree(self.directory, ignore_errors=True)
-
-
 FIXTURE = Fixture()
-
-
-def until(what, check, patience_s=PATIENCE_S):
-    deadline = time.monotonic() + patience_s
-    while not check():
-        assert time.monotonic() < deadline, f"not within {patience_s} s: {what}"
-        time.sleep(0.2)
 
 
 def ping(address):
@@ -111,7 +51,7 @@ def must_run(host, command):
 
 
 def hosts_run_xen():
-    FIXTURE.up()
+    FIXTURE.need()
     for host in ("A", "B"):
         assert "Domain-0" in must_run(host, "xl list")
         assert re.search(r"virt_caps.*\bhap\b", must_run(host, "xl info")), "no nested paging"

@@ -153,10 +153,14 @@ class Laboratory:
         for kind in ("pid", "qmp", "console"):
             for path in self.directory.glob(f"*.{kind}"):
                 path.unlink()
+        shutil.rmtree(self.directory / "snapshots", ignore_errors=True)
 
     # ---- snapshots ----
 
-    def snapshot_dir(self, name):
+    def snapshot_dir(self, name, own=False):
+        """own: it ends with the laboratory, for what holds programs of this run."""
+        if own:
+            return self.directory / "snapshots" / name
         if not name.replace("-", "").replace("_", "").isalnum():
             raise LabError(f"a snapshot's name is letters, digits, - and _, not {name!r}")
         machines = self.machines()
@@ -164,16 +168,16 @@ class Laboratory:
         mode = machines[HOSTS[0]].mode.name()
         return machines[HOSTS[0]].build.path / f"snapshots-{mode}-{key}" / name
 
-    def snapshot(self, name):
+    def snapshot(self, name, own=False):
         with self.changing():
             for host in HOSTS:
                 self.running(host)
-            self.save(name)
+            self.save(name, own)
 
-    def save(self, name):
+    def save(self, name, own=False):
         """Both hosts of one moment; they run on afterwards."""
         self.say(f"writing snapshot {name}")
-        place, machines = self.snapshot_dir(name), self.machines().values()
+        place, machines = self.snapshot_dir(name, own), self.machines().values()
         draft = place.with_name(f"{name}.part{os.getpid()}")
         draft.mkdir(parents=True)
         try:
@@ -194,10 +198,11 @@ class Laboratory:
         shutil.rmtree(self.existing(name))
 
     def existing(self, name):
-        place = self.snapshot_dir(name)
-        if not place.exists():
+        places = [self.snapshot_dir(name, own) for own in (True, False)]
+        found = [place for place in places if place.exists()]
+        if not found:
             raise LabError(f"no snapshot {name} of this build and mode")
-        return place
+        return found[0]
 
     def restore(self, name):
         """Puts both hosts back to that moment, whatever they do now."""

@@ -22,7 +22,7 @@ STATE_DIR = {"remusd": f"{RUN_DIR}/primary", "backupd": f"{RUN_DIR}/backup"}
 TIMINGS = {"measured": {},
            "tested": {"epoch_ms": 200, "stop_timeout_ms": 6000, "detector_floor_ms": 8000,
                       "detector_ceiling_ms": 20000, "beat_ms": 100, "connect_timeout_ms": 30000}}
-START_LIMIT_S, CTL_LIMIT_S, GUEST_LIMIT_S, PROTECT_LIMIT_S = 30, 60, 180, 180
+START_LIMIT_S, CTL_LIMIT_S, GUEST_LIMIT_S, PROTECT_LIMIT_S = 90, 60, 240, 240
 POLL_S = 0.3
 CONNECT_LIMIT_S = 3
 
@@ -42,6 +42,7 @@ class Protection:
         self.lab, self.build = lab, Path(build or default_build()).resolve()
         self.primary, self.backup = primary, backup
         self.vm = "guest"
+        self.settings = {}  # of each daemon, from start()
 
     # ---- programs ----
 
@@ -73,23 +74,29 @@ class Protection:
     def start(self, timing="tested", hold="backup", **conf):
         """backupd on the backup, remusd on the primary. conf: settings of either, or of both."""
         settings = {"net": "packet:xenbr0", "hold": hold} | TIMINGS[timing] | conf
-        for daemon, chosen in self.configurations(settings).items():
-            host = self.host_of(daemon)
-            text = "".join(f"{key} = {value}\n" for key, value in chosen.items())
-            self.must_run(host, f"mkdir -p {CONF_DIR} {RUN_DIR}; "
-                                f"printf %s {shlex.quote(text)} >{CONF_DIR}/{daemon}.conf")
+        self.settings = self.configurations(settings)
         for daemon in reversed(DAEMONS):
+            self.configure(daemon)
             self.start_daemon(daemon)
 
     def host_of(self, daemon):
         return self.primary if daemon == "remusd" else self.backup
 
-    def start_daemon(self, daemon):
+    def configure(self, daemon):
+        text = "".join(f"{key} = {value}\n" for key, value in self.settings[daemon].items())
+        self.must_run(self.host_of(daemon), f"mkdir -p {CONF_DIR} {RUN_DIR}; "
+                                            f"printf %s {shlex.quote(text)} >{CONF_DIR}/{daemon}.conf")
+
+    def start_daemon(self, daemon, **environment):
         """Again as well, after it was ended or killed: same settings, same records."""
         host, run = self.host_of(daemon), f"{RUN_DIR}/{daemon}"
-        self.must_run(host, f"setsid {daemon} </dev/null >>{run}.log 2>&1 & echo $! >{run}.pid")
-        flag = ["--backup"] if daemon == "backupd" else []
-        self.until(f"{daemon} answers", lambda: self.ctl(host, *flag, "version").get("ok"), START_LIMIT_S)
+        variables = " ".join(f"{key}={shlex.quote(value)}" for key, value in environment.items())
+        self.must_run(host, f"{variables} setsid {daemon} </dev/null >>{run}.log 2>&1 & echo $! >{run}.pid")
+        self.until(f"{daemon} answers", lambda: self.answers(daemon), START_LIMIT_S)
+
+    def answers(self, daemon):
+        asked = self.ctl(self.host_of(daemon), "version")["daemons"]
+        return any(one.get("daemon") == daemon for one in asked)
 
     def end_daemon(self, daemon, signal="TERM"):
         host, run = self.host_of(daemon), f"{RUN_DIR}/{daemon}"

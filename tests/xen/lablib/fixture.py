@@ -1,0 +1,75 @@
+# SPDX-License-Identifier: GPL-2.0-or-later
+"""The laboratory of one test program: up when a test first needs it, gone at the end; or the reason why not."""
+
+import os
+import shutil
+import subprocess
+import tempfile
+import time
+from pathlib import Path
+
+import tap
+from lablib import images
+from lablib.laboratory import Laboratory, check_memory
+from lablib.layout import LabError
+from lablib.machine import Mode
+
+PATIENCE_S = 120
+POLL_S = 0.2
+TOOLS = ("ip", "unshare", "dpkg-deb")
+
+
+def until(what, check, patience_s=PATIENCE_S):
+    """Polls until `check()` is true, and returns its value."""
+    deadline = time.monotonic() + patience_s
+    while not (value := check()):
+        assert time.monotonic() < deadline, f"not within {patience_s} s: {what}"
+        time.sleep(POLL_S)
+    return value
+
+
+def obstacle():
+    """Why there can be no laboratory on this machine; None: nothing is in the way."""
+    if os.environ.get("REMUS_NO_LAB"):
+        return os.environ["REMUS_NO_LAB"]
+    if os.uname().machine != "x86_64":
+        return "not an x86-64 machine"
+    if not os.access("/dev/net/tun", os.R_OK | os.W_OK):
+        return "no right to use /dev/net/tun"
+    missing = [tool for tool in TOOLS if not shutil.which(tool)]
+    if missing:
+        return f"not installed: {', '.join(missing)}"
+    kinds = ["--net"] if os.geteuid() == 0 else ["--user", "--net"]
+    if subprocess.run(["unshare", *kinds, "true"], check=False, stderr=subprocess.DEVNULL).returncode:
+        return "no right to make a network namespace"
+    try:
+        check_memory(Mode())
+        images.ensure()
+    except LabError as error:
+        return str(error)
+    return None
+
+
+class Fixture:
+    def __init__(self):
+        self.lab, self.reason = None, None
+        self.directory = Path(tempfile.mkdtemp(prefix="lab-"))
+        os.environ["REMUS_LAB_DIR"] = str(self.directory)
+
+    def need(self):
+        """The running laboratory. Raises tap.SkipTest with the reason where there can be none."""
+        if self.lab is None and self.reason is None:
+            self.reason = obstacle()
+            if self.reason is None:
+                self.reason = "the laboratory did not come up"
+                lab = Laboratory()
+                lab.up(owner=os.getpid())
+                self.lab = lab
+        if self.lab is None:
+            raise tap.SkipTest(self.reason)
+        return self.lab
+
+    def close(self):
+        if self.lab:
+            self.lab.down()
+        shutil.rmtree(self.directory, ignore_errors=True)

@@ -1,0 +1,211 @@
+# SPDX-License-Identifier: GPL-2.0-or-later
+"""A guest with the engine under it, for tests: states that every case may start from, clients, verdicts.
+
+The states are snapshots of both hosts, made when they are first asked for and gone with the laboratory:
+"ready", a guest on A and the daemons on both hosts; "protected", the same with the guest protected.
+"""
+
+import json
+import signal
+import socket
+import subprocess
+import sys
+
+import tap
+from lablib.fixture import PATIENCE_S, Fixture, until
+from lablib.layout import GUEST_IP, PATTERN_PORT, SOURCES, LabError
+from lablib.protect import DAEMONS, RUN_DIR, Protection, is_protected
+
+GUEST_VLAN = 77
+REPLY_S = 30
+LOG_LINES = 25
+STOP_MS = 3000  # a guest that shuts down or is paused cannot be stopped: well below the detector's floor
+LIVELY = 10  # answers that show that a conversation goes on
+
+
+class Talk:
+    """Clients that check every answer (client/talk.py), in a process on the outer machine."""
+
+    def __init__(self, lab, directory, connections=3):
+        self.log = directory / "talk.log"
+        with open(self.log, "wb") as out:
+            self.process = lab.client([sys.executable, SOURCES / "client/talk.py", GUEST_IP, str(connections)],
+                                      stdout=out, stderr=subprocess.STDOUT)
+
+    def state(self):
+        lines = [line for line in self.log.read_text().split("\n")[:-1] if line]
+        return json.loads(lines[-1]) if lines else {"answered": 0, "bad": []}
+
+    def more(self, count=LIVELY, patience_s=PATIENCE_S):
+        """Waits for so many more answers."""
+        goal = self.state()["answered"] + count
+        until("the clients are answered", lambda: self.bad() or self.state()["answered"] >= goal, patience_s)
+        assert not self.bad(), self.bad()
+
+    def bad(self):
+        ended = self.process.poll() is not None and not self.state().get("done")
+        return self.state()["bad"] or (["the clients ended: " + self.log.read_text()[-500:]] if ended else [])
+
+    def finish(self):
+        """No line is lost, repeated or changed, and all that was sent is answered."""
+        self.process.send_signal(signal.SIGTERM)
+        self.process.wait(PATIENCE_S)
+        result = self.state()
+        assert not result["bad"] and result["done"], result
+        assert result["answered"] == result["sent"] > 0 and result["octets"] > 0, result
+        return result
+
+    def close(self):
+        self.process.kill()
+        self.process.wait()
+
+
+class Strike:
+    """A fault point (engine/base/fault.h) armed in a daemon, which is started anew for it."""
+
+    def __init__(self, protection, daemon, rule):
+        self.protection, self.host = protection, protection.host_of(daemon)
+        self.mark = f"{RUN_DIR}/struck"
+        protection.end_daemon(daemon)
+        protection.start_daemon(daemon, REMUS_FAULT=rule, REMUS_FAULT_ONCE=self.mark)
+
+    def fired(self):
+        return self.protection.lab.run(self.host, f"test -e {self.mark}")[0] == 0
+
+    def wait(self):
+        until("the armed point is reached", self.fired)
+
+
+class Scene(Fixture):
+    def __init__(self):
+        super().__init__()
+        self.talks, self.protection = [], None
+
+    def run(self, case):
+        """One case; when it fails, what the daemons logged is said."""
+        try:
+            case(self)
+        except tap.SkipTest:
+            raise
+        except Exception:
+            self.tell_logs()
+            raise
+        finally:
+            self.end_talks()
+
+    def tell_logs(self):
+        for daemon in DAEMONS if self.protection else ():
+            try:
+                lines = self.protection.log(daemon).splitlines()[-LOG_LINES:]
+            except LabError as error:
+                lines = [str(error)]
+            print("\n".join(f"# {daemon}: {line}" for line in lines), flush=True)
+
+    # ---- where a case starts ----
+
+    def ready(self, **guest):
+        """guest: another guest than the usual one (keys: dom0/lab-guest); it is booted."""
+        if guest:
+            self.prepare(**guest)
+        else:
+            self.start_over("ready", self.prepare)
+        return self.protection
+
+    def protected(self):
+        self.start_over("protected", lambda: self.ready().protect())
+        return self.protection
+
+    def start_over(self, name, make):
+        lab = self.need()
+        self.end_talks()
+        if name in self.kept():
+            lab.restore(name)
+        else:
+            make()
+            lab.snapshot(name, own=True)
+        self.forget_where_the_guest_was()
+
+    def kept(self):
+        place = self.directory / "snapshots"
+        return [path.name for path in place.iterdir()] if place.exists() else []
+
+    def prepare(self, **guest):
+        lab = self.need()
+        if self.kept() or not all(machine.alive() for machine in lab.machines().values()):
+            lab.restore("booted")
+        self.protection = Protection(lab)
+        self.protection.install()
+        self.protection.start(stop_timeout_ms=STOP_MS)
+        self.protection.guest(vlan=GUEST_VLAN, **guest)
+
+    def forget_where_the_guest_was(self):
+        """The outer machine's bridge and neighbour table are not part of a snapshot."""
+        for command in (["ip", "neigh", "flush", "dev", "br-front"],
+                        ["ip", "link", "set", "br-front", "type", "bridge", "fdb_flush"]):
+            assert self.lab.client(command).wait(PATIENCE_S) == 0, command
+
+    # ---- clients ----
+
+    def talk(self, connections=3):
+        """A conversation that is under way."""
+        talk = Talk(self.need(), self.directory, connections)
+        self.talks.append(talk)
+        talk.more()
+        return talk
+
+    def end_talks(self):
+        while self.talks:
+            self.talks.pop().close()
+
+    def close(self):
+        self.end_talks()
+        super().close()
+
+    def connect(self, address, port, kind=socket.SOCK_STREAM):
+        family = socket.AF_INET6 if ":" in address else socket.AF_INET
+        sock = self.need().socket(family, kind)
+        sock.settimeout(REPLY_S)
+        sock.connect((address, port))
+        return sock
+
+    # ---- verdicts ----
+
+    def pattern(self):
+        """What the guest says of the memory that it keeps rewriting."""
+        with self.connect(GUEST_IP, PATTERN_PORT) as sock, sock.makefile() as stream:
+            return {key: int(value) for key, value in (w.split("=") for w in stream.readline().split())}
+
+    def check_memory(self):
+        first = self.pattern()
+        last = until("the guest goes on writing",
+                     lambda: (now := self.pattern())["writes"] > first["writes"] and now)
+        assert first["errors"] == last["errors"] == 0, (first, last)
+
+    def domains(self, host):
+        """Names of the domains there, but for dom0."""
+        lines = self.protection.must_run(host, "xl list").splitlines()[1:]
+        return [line.split()[0] for line in lines if not line.startswith("Domain-0")]
+
+    def runs_at(self, host):
+        """The guest is the one domain there, and nothing half-built is beside it."""
+        until(f"the guest is the only domain at {host}", lambda: self.domains(host) == ["guest"])
+
+    def kill_primary(self):
+        assert self.lab.kill("A"), "host A was off already"
+
+    def check_took_over(self, talk):
+        """The guest runs at B, for its clients as if nothing had happened."""
+        self.protection.wait("B", lambda status: status and status["state"] == "active")
+        talk.more()
+        talk.finish()
+        self.check_memory()
+        self.runs_at("B")
+
+    def check_protected_again(self, after=None):
+        """Both sides say so, under a generation above `after`."""
+        def agreed():
+            a, b = self.protection.status("A"), self.protection.status("B")
+            return is_protected(a) and b and b["state"] == "standby" and \
+                a["generation"] == b["generation"] > (after or 0)
+
+        until("protected again", agreed)
