@@ -63,8 +63,8 @@ def find_jobs(build, with_lint, with_xen):
     return jobs
 
 
-def test_environment(build, scratch):
-    env = dict(os.environ, REMUS_BUILD=str(build), TMPDIR=str(scratch), PYTHONDONTWRITEBYTECODE="1",
+def test_environment(build, scratch, settings):
+    env = dict(os.environ, **settings, REMUS_BUILD=str(build), TMPDIR=str(scratch), PYTHONDONTWRITEBYTECODE="1",
                CMOCKA_MESSAGE_OUTPUT="TAP", PYTHONPATH=str(ROOT / "tests"))
     # A report goes to a file, so that one from a daemon that a test started is not overlooked.
     reports = scratch / "sanitizer-report"
@@ -113,14 +113,15 @@ def judge(job, status, text, reports, limit_s):
     return results
 
 
-def run_job(job, build, factor):
+def run_job(job, build, factor, **settings):
+    """`settings`: environment variables."""
     limit_s = job.limit_s * factor
     scratch = Path(tempfile.mkdtemp(prefix="remus-"))
     started = time.monotonic()
     try:
         with tempfile.TemporaryFile() as out, tempfile.TemporaryFile() as err:
             try:
-                status = run_process(job, test_environment(build, scratch), limit_s, out, err)
+                status = run_process(job, test_environment(build, scratch, settings), limit_s, out, err)
             except OSError as error:
                 status = 127
                 err.write(f"cannot start: {error}\n".encode())
@@ -151,9 +152,9 @@ def show(outcome):
 
 
 def run_jobs(jobs, build, factor, workers):
-    """Light ones first, then process tests, which want their processor for themselves."""
+    """Light ones first, then process tests, which want their processor for themselves, last what boots hosts."""
     outcomes = []
-    phases = ([j for j in jobs if j.kind != "process"],
+    phases = ([j for j in jobs if j.kind not in ("process", "xen")],
               [j for j in jobs if j.kind == "process" and not j.alone])
     for phase in phases:
         with concurrent.futures.ThreadPoolExecutor(workers) as pool:
@@ -165,13 +166,30 @@ def run_jobs(jobs, build, factor, workers):
         if job.kind == "process" and job.alone:
             outcomes.append(run_job(job, build, factor))
             show(outcomes[-1])
+    outcomes += run_xen_jobs([j for j in jobs if j.kind == "xen"], build, factor)
     return once_more(outcomes, build, factor)
+
+
+def run_xen_jobs(jobs, build, factor):
+    """One after the other: each keeps two processors busy. What they boot is made once, before their time counts; if it
+    cannot be made, they are told why and skip every case."""
+    settings, outcomes = {}, []
+    if jobs:
+        print("the laboratory of the xen tests: packages and images", flush=True)
+        made = subprocess.run([sys.executable, ROOT / "tests/xen/lab", "build"], capture_output=True, text=True,
+                              stdin=subprocess.DEVNULL)
+        if made.returncode:
+            settings["REMUS_NO_LAB"] = (made.stderr.strip().splitlines() or ["no laboratory"])[-1]
+    for job in jobs:
+        outcomes.append(run_job(job, build, factor, **settings))
+        show(outcomes[-1])
+    return outcomes
 
 
 def may_be_noise(outcome):
     """Process tests run whole hosts on a shared machine, where another program's turn can break a premise. A
     sanitizer's report is never noise."""
-    return outcome.job.kind == "process" and outcome.results.failed and \
+    return outcome.job.kind in ("process", "xen") and outcome.results.failed and \
         not any(name == "(sanitizer)" for name, _ in outcome.results.failed)
 
 
@@ -181,11 +199,22 @@ def once_more(outcomes, build, factor):
         if not may_be_noise(first):
             continue
         print(f"once more, alone: {first.job.name}")
-        second = run_job(first.job, build, factor)
+        second = again(first, build, factor)
         show(second)
         second.unsteady = [name for name, _ in first.results.failed]
         outcomes[index] = second
     return outcomes
+
+
+def again(first, build, factor):
+    """A second run; of a xen test, which takes minutes, only the cases that failed."""
+    names = [name for name, _ in first.results.failed]
+    if first.job.kind != "xen" or any(name.startswith("(") for name in names):
+        return run_job(first.job, build, factor)
+    second = run_job(first.job, build, factor, REMUS_CASES="\n".join(names))
+    second.results.passed += first.results.passed
+    second.results.skipped += first.results.skipped
+    return second
 
 
 def summary(outcomes):
@@ -212,12 +241,12 @@ def main():
     parser.add_argument("--only", metavar="PATTERN", help="regular expression on the tests' names")
     parser.add_argument("--list", action="store_true", help="print the names and stop")
     parser.add_argument("--no-lint", action="store_true")
-    parser.add_argument("--xen", action="store_true", help="also the tests on emulated Xen hosts")
+    parser.add_argument("--no-xen", action="store_true", help="without the tests on emulated Xen hosts")
     parser.add_argument("--workers", type=int, default=2, help="tests at a time (default 2)")
     parser.add_argument("--time-factor", type=float, default=1, help="multiplies every time limit")
     args = parser.parse_args()
 
-    jobs = find_jobs(Path(args.build).resolve(), not args.no_lint, args.xen)
+    jobs = find_jobs(Path(args.build).resolve(), not args.no_lint, not args.no_xen)
     if args.only:
         jobs = [job for job in jobs if re.search(args.only, job.name)]
     if args.list:

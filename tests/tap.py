@@ -1,6 +1,7 @@
 # SPDX-License-Identifier: GPL-2.0-or-later
 """Reading and writing the Test Anything Protocol, as the test programs here speak it."""
 
+import os
 import re
 import sys
 import traceback
@@ -52,8 +53,15 @@ class SkipTest(Exception):
     """Raised by a test function that cannot run here; the text says why."""
 
 
+def chosen(tests):
+    """All, or those that REMUS_CASES names, one a line."""
+    names = os.environ.get("REMUS_CASES")
+    return [test for test in tests if not names or test[0] in names.splitlines()]
+
+
 def run(tests):
     """Runs (name, function) pairs, prints TAP; the exit status is returned."""
+    tests = chosen(tests)
     print(f"1..{len(tests)}", flush=True)
     failures = 0
     for number, (name, function) in enumerate(tests, 1):
