@@ -1,0 +1,64 @@
+# SPDX-License-Identifier: GPL-2.0-or-later
+"""What a user does to a protected guest, with our tools and with xl (docs/xen.md says what to expect)."""
+
+from lablib.fixture import until
+from lablib.protect import is_protected
+
+PAUSED_EPOCHS = 2  # that are missed
+
+
+def again_and_again(scene):
+    """Off and on, the guest's clients do not notice."""
+    p = scene.protected()
+    talk = scene.talk()
+    for hold in ("primary", "backup"):
+        p.unprotect()
+        assert p.status("A") is None and scene.domains("B") == []
+        talk.more()
+        p.protect(hold=hold)
+        talk.more()
+    assert scene.domains("A") == ["guest"]
+    talk.finish()
+    scene.check_memory()
+
+
+def destroyed(scene):
+    """Counts as a death: it is resumed at the backup, and no lease is waited for."""
+    p = scene.protected()
+    talk = scene.talk()
+    p.must_run("A", "xl destroy guest")
+    scene.check_took_over(talk)
+    assert scene.domains("A") == []
+
+
+def shut_down(scene):
+    """It is off, as was asked for, and stays so."""
+    p = scene.protected()
+    p.must_run("A", "xl shutdown guest")
+    until("the guest is off at A", lambda: not scene.domains("A"))
+    until("the replica is gone", lambda: not scene.domains("B"))
+    p.wait("A", lambda status: status is None)
+    p.wait("B", lambda status: status is None or not status["protected"])
+    assert not p.events("B", "takeover"), p.events("B")
+
+
+def paused(scene):
+    """It stands still, says that it cannot be captured, is not failed over, and goes on."""
+    p = scene.protected()
+    talk = scene.talk()
+    p.must_run("A", "xl pause guest")
+    status = p.wait("A", lambda status: "not-stopped" in [d["cause"] for d in status["degraded"]])
+    assert not is_protected(status)
+    assert p.status("B")["state"] in ("standby", "receiving")
+    assert scene.domains("A") == ["guest"] and not p.events("B", "takeover")
+    p.must_run("A", "xl unpause guest")
+    p.wait("A", is_protected)
+    talk.more()
+    talk.finish()
+    scene.check_memory()
+
+
+TESTS = [("protect, unprotect and protect again", again_and_again),
+         ("xl destroy: resumed at the backup", destroyed),
+         ("xl shutdown: off, and not resumed anywhere", shut_down),
+         ("xl pause: stands still, and is protected again when it goes on", paused)]
