@@ -27,7 +27,7 @@ from lablib.laboratory import Laboratory  # noqa: E402
 from lablib.layout import SOURCES, LabError  # noqa: E402
 from lablib.protect import Protection, default_build  # noqa: E402
 
-LIMIT_S, PROTECTED_S = 300, 10
+LIMIT_S, PROTECTED_S = 900, 10
 EXIT_FAILED, EXIT_INTERRUPTED = 1, 130
 
 
