@@ -218,7 +218,7 @@ def medians_are_of_their_phase():
 
 def patience_follows_the_machine():
     assert silence_allowed(0.001) == FLOOR_MS and silence_allowed(100) == FLOOR_MAX_MS
-    assert FLOOR_MS < silence_allowed(0.5) < FLOOR_MAX_MS
+    assert FLOOR_MS < silence_allowed(0.2) < FLOOR_MAX_MS
 
 
 def the_plot_is_legible():

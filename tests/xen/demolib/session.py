@@ -72,10 +72,10 @@ class Checker:
 
     def check(self, line, now):
         due = len(self.trips) + 1
-        if due > len(self.sent_at):
-            raise SessionError(f"an answer to nothing that was sent: {line[:80]!r}")
         if line != answer(due):
             raise SessionError(explain(due, line))
+        if due > len(self.sent_at):
+            raise SessionError(f"the answer to record {due} came before the record was sent")
         sent = self.sent_at[due - 1]
         self.trips.append((sent, now - sent))
 
