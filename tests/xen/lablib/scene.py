@@ -20,6 +20,7 @@ GUEST_VLAN = 77
 REPLY_S = 30
 LOG_LINES = 25
 STOP_MS = 3000  # a guest that shuts down or is paused cannot be stopped: well below the detector's floor
+CEILING_MS = 12000
 LIVELY = 10  # answers that show that a conversation goes on
 
 
@@ -135,7 +136,7 @@ class Scene(Fixture):
             lab.restore("booted")
         self.protection = Protection(lab)
         self.protection.install()
-        self.protection.start(stop_timeout_ms=STOP_MS)
+        self.protection.start(stop_timeout_ms=STOP_MS, detector_ceiling_ms=CEILING_MS)
         self.protection.guest(vlan=GUEST_VLAN, **guest)
 
     def forget_where_the_guest_was(self):
