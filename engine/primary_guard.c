@@ -119,6 +119,21 @@ static int64_t beat_ns(const struct primary *p)
     return (lease_ms > 0 && lease_ms < ms ? lease_ms : ms) * NS_PER_MS;
 }
 
+static void beat_if_due(struct primary *p)
+{
+    if (mono_sub(mono_now(), p->last_asked) >= beat_ns(p))
+        send_beat(p);
+}
+
+/** A guest that takes its time to stop is no reason for the backup to take this host for dead. */
+static void on_waiting(void *arg)
+{
+    struct primary *p = arg;
+
+    if (p->link && (p->phase == PRIMARY_SYNCING || p->phase == PRIMARY_RUNNING))
+        beat_if_due(p);
+}
+
 static void on_beat(evutil_socket_t fd, short what, void *arg)
 {
     struct primary *p = arg;
@@ -126,8 +141,7 @@ static void on_beat(evutil_socket_t fd, short what, void *arg)
     (void)what;
 
     if (p->link && (p->phase == PRIMARY_SYNCING || p->phase == PRIMARY_RUNNING)) {
-        if (mono_sub(mono_now(), p->last_asked) >= beat_ns(p))
-            send_beat(p);
+        beat_if_due(p);
         watch_seals(p);
     }
     if (p->link && p->phase >= PRIMARY_SYNCING && p->phase <= PRIMARY_LEAVING)
@@ -194,6 +208,7 @@ int primary_guard_init(struct primary *p)
         if (!p->vm_ev || event_add(p->vm_ev, NULL) < 0)
             return -1;
     }
+    hv_on_waiting(p->vm, on_waiting, p);
     arm(p->beat_ev, p->conf->beat_ms * NS_PER_MS);
     arm(p->vm_poll_ev, VM_POLL_MS * NS_PER_MS);
     return 0;

@@ -175,6 +175,12 @@ bool hv_stopped(const struct hv_vm *vm)
     return vm->stopped;
 }
 
+void hv_on_waiting(struct hv_vm *vm, void (*fn)(void *arg), void *arg)
+{
+    vm->waiting = fn;
+    vm->waiting_arg = arg;
+}
+
 int hv_net_take(struct hv_vm *vm, int *ret_fd, struct err *err)
 {
     struct err own;

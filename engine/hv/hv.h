@@ -215,6 +215,12 @@ int hv_save_state(struct hv_vm *vm, void *buf, size_t cap, size_t *ret_len,
                   struct err *err) MUST_CHECK;
 int hv_resume(struct hv_vm *vm, struct err *err) MUST_CHECK;
 bool hv_stopped(const struct hv_vm *vm);
+/**
+ * `fn` is called now and then while hv_stop waits for a guest that takes its time (a stock Linux
+ * kernel: for milliseconds to seconds). The guest still runs, or has stopped just then: it must be
+ * short, and leave `vm` alone.
+ */
+void hv_on_waiting(struct hv_vm *vm, void (*fn)(void *arg), void *arg);
 int hv_net_take(struct hv_vm *vm, int *ret_fd, struct err *err) MUST_CHECK;
 int hv_net_give(struct hv_vm *vm, struct err *err) MUST_CHECK;
 int hv_watch_fd(struct hv_vm *vm);

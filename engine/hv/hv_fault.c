@@ -110,6 +110,7 @@ static int fault_log_start(struct hv_vm *vm, struct err *err)
 
 static int fault_stop(struct hv_vm *vm, int timeout_ms, struct err *err)
 {
+    hv_on_waiting(vm_in(vm), vm->waiting, vm->waiting_arg);
     PASS("stop", hv_stop(vm_in(vm), timeout_ms, err));
 }
 

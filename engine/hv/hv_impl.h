@@ -15,12 +15,21 @@ struct hv {
 struct hv_vm {
     const struct hv_ops *ops;
     bool stopped, logging, net_taken;
+    void (*waiting)(void *arg);
+    void *waiting_arg;
 };
 
 struct hv_replica {
     const struct hv_ops *ops;
     bool has_state;
 };
+
+/** For a backend whose `stop` waits: every 50 ms or so. */
+static inline void hv_waiting(const struct hv_vm *vm)
+{
+    if (vm->waiting)
+        vm->waiting(vm->waiting_arg);
+}
 
 extern const struct hv_ops hv_sim_ops;
 

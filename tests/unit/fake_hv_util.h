@@ -65,6 +65,7 @@ static inline struct fake_vm *fake_vm(struct hv_vm *vm)
 static inline int fake_stop(struct hv_vm *vm, int timeout_ms, struct err *err)
 {
     (void)timeout_ms;
+    hv_waiting(vm);
     if (fake_due(&fake_vm(vm)->fail, "stop", err))
         return -1;
     fake_vm(vm)->running = false;

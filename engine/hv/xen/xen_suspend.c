@@ -96,6 +96,7 @@ static enum answer await(struct xen_vm *v, struct mono end)
         if (seen != NOT_YET || left <= 0 || xen_suspend_hung_up(v))
             return seen;
         listen_again(s);
+        hv_waiting(&v->vm);
         if (heard && s->now.driver && s->refuses)
             return REFUSED;
     }
