@@ -194,7 +194,7 @@ check-xen: all tests
 DEMO_ARGS ?=
 demo:
 	+$(Q)$(MAKE) --no-print-directory deps DEB_PACKAGES='$(DEB_DEMO)'
-	+$(Q)$(MAKE) --no-print-directory $(JOBS) $(BUILD)/remusd $(BUILD)/backupd $(BUILD)/remusctl
+	+$(Q)$(MAKE) --no-print-directory $(JOBS) all
 	$(Q)REMUS_BUILD=$(abspath $(BUILD)) tests/xen/demo.py $(DEMO_ARGS)
 
 lint:
