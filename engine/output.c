@@ -10,6 +10,9 @@
 
 /* Frames per turn of the loop: a flood from one side starves neither timers nor the other side. */
 #define FRAMES_PER_TURN 64
+/* A bridge does not yet forward what a TAP says in the moment that it is opened. */
+#define ANNOUNCEMENTS 5
+#define ANNOUNCE_US   20000
 
 void output_init(struct output *o, struct event_base *base, struct hv_vm *vm, enum wire_hold hold,
                  const struct hv_info *info, size_t held_limit)
@@ -154,8 +157,10 @@ static void announce(struct output *o)
         log_warnx("guest's addresses not announced: %s", err.text);
         return;
     }
-    for (size_t i = 0; i < o->addrs.count; i++) {
-        size_t len = addrs_announce(&o->addrs.addr[i], buf);
+    for (size_t i = 0; i < ANNOUNCEMENTS * o->addrs.count; i++) {
+        if (i > 0 && i % o->addrs.count == 0)
+            usleep(ANNOUNCE_US);
+        size_t len = addrs_announce(&o->addrs.addr[i % o->addrs.count], buf);
         if (port_write(port, buf, len) < 0)
             log_debug("announcement not sent");
     }

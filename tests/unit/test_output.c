@@ -193,11 +193,14 @@ static void returning_guest_is_announced(void **state)
     assert_int_equal(output_give(&r.o, &err), 0);
     r.network = accept(r.listener, NULL, NULL);
     assert_true(r.network >= 0);
-    assert_int_equal(recv(r.network, buf, sizeof(buf), 0), first_len);
-    assert_memory_equal(buf, first, first_len);
-    assert_int_equal(recv(r.network, buf, sizeof(buf), 0), len);
-    assert_memory_equal(buf, frame, len);
-    assert_int_equal(recv(r.network, buf, sizeof(buf), 0), 0);
+    unsigned times = 0;
+    for (ssize_t n; (n = recv(r.network, buf, sizeof(buf), 0)) > 0; times++) {
+        assert_int_equal(n, first_len);
+        assert_memory_equal(buf, first, first_len);
+        assert_int_equal(recv(r.network, buf, sizeof(buf), 0), len);
+        assert_memory_equal(buf, frame, len);
+    }
+    assert_true(times > 1);
     rig_close(&r);
 }
 
