@@ -10,8 +10,7 @@ HELD_EPOCH = 6      # all of it is at the backup, and it is not sealed
 HELD_MS = 8000
 SILENCE_S = 2.0
 ASK_S = 0.3
-# No lease may run out while the seal is held up.
-PATIENT = {"detector_floor_ms": 20000, "detector_ceiling_ms": 30000, "epoch_ms": 2000, "stop_timeout_ms": 6000}
+EPOCH_MS = 2000
 
 
 def all_kinds(station):
@@ -27,13 +26,6 @@ def heard_of_each(station, rounds):
     return all(station.answered[kind] & rounds for kind in KINDS)
 
 
-def patient(scene):
-    p = scene.ready()
-    p.stop()
-    p.start(**PATIENT)
-    return p
-
-
 def asked_until(strike, station, p):
     """Round to the number of epochs that were sealed before it was asked, at least."""
     asked = {}
@@ -46,7 +38,7 @@ def asked_until(strike, station, p):
 def held_at_backup(scene):
     """All of an epoch is at the backup and not sealed. What was asked when the epoch before was sealed is answered in
     this one or later."""
-    p = patient(scene)
+    p = scene.patient(epoch_ms=EPOCH_MS)
     strike = Strike(p, "backupd", f"backup_epoch_end:{HELD_EPOCH}:sleep-ms={HELD_MS}")
     p.protect(hold="backup")
     station = Station(scene.lab, GUEST_VLAN)
@@ -61,7 +53,7 @@ def held_at_backup(scene):
 
 def held_at_primary(scene):
     """The link is cut, so that nothing can be sealed; the guest is still reached and answers."""
-    p = patient(scene)
+    p = scene.patient(epoch_ms=EPOCH_MS)
     p.protect(hold="primary")
     station = Station(scene.lab, GUEST_VLAN)
     until("each kind of question is answered while protected", lambda: all_kinds(station))

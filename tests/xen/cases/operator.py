@@ -31,7 +31,8 @@ def destroyed(scene):
 
 def shut_down(scene):
     """It is off, as was asked for, and stays so."""
-    p = scene.protected()
+    p = scene.patient()
+    p.protect()
     p.must_run("A", "xl shutdown guest")
     until("the guest is off at A", lambda: not scene.domains("A"))
     until("the replica is gone", lambda: not scene.domains("B"))
@@ -42,7 +43,8 @@ def shut_down(scene):
 
 def paused(scene):
     """It stands still, says that it cannot be captured, is not failed over, and goes on."""
-    p = scene.protected()
+    p = scene.patient()
+    p.protect()
     talk = scene.talk()
     p.must_run("A", "xl pause guest")
     until("A says so", lambda: p.events("A", "capture"))

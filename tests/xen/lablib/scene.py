@@ -13,14 +13,16 @@ import sys
 
 import tap
 from lablib.fixture import PATIENCE_S, Fixture, until
+from lablib.laboratory import BOOTED
 from lablib.layout import GUEST_IP, PATTERN_PORT, SOURCES, LabError
 from lablib.protect import DAEMONS, RUN_DIR, Protection, is_protected
 
 GUEST_VLAN = 77
 REPLY_S = 30
 LOG_LINES = 25
-STOP_MS = 3000  # a guest that shuts down or is paused cannot be stopped: well below the detector's floor
 CEILING_MS = 12000
+# For cases in which a lease must not run out although nothing is sealed for a while.
+PATIENT = {"detector_floor_ms": 20000, "detector_ceiling_ms": 30000}
 LIVELY = 10  # answers that show that a conversation goes on
 
 
@@ -80,7 +82,7 @@ class Strike:
 class Scene(Fixture):
     def __init__(self):
         super().__init__()
-        self.talks, self.protection = [], None
+        self.talks, self.protection, self.settings = [], None, {}
 
     def run(self, case):
         """One case; when it fails, what the daemons logged is said."""
@@ -112,6 +114,13 @@ class Scene(Fixture):
             self.start_over("ready", self.prepare)
         return self.protection
 
+    def patient(self, **conf):
+        """Ready, with daemons that take nothing for dead within 20 s."""
+        p = self.ready()
+        p.stop()
+        p.start(**PATIENT, **conf)
+        return p
+
     def protected(self):
         self.start_over("protected", lambda: self.ready().protect())
         return self.protection
@@ -121,6 +130,7 @@ class Scene(Fixture):
         self.end_talks()
         if name in self.kept():
             lab.restore(name)
+            self.protection.settings = self.settings  # as in all that is kept
         else:
             make()
             lab.snapshot(name, own=True)
@@ -132,11 +142,12 @@ class Scene(Fixture):
 
     def prepare(self, **guest):
         lab = self.need()
-        if self.kept() or not all(machine.alive() for machine in lab.machines().values()):
-            lab.restore("booted")
+        if self.protection:  # an earlier case left something there
+            lab.restore(BOOTED)
         self.protection = Protection(lab)
         self.protection.install()
-        self.protection.start(stop_timeout_ms=STOP_MS, detector_ceiling_ms=CEILING_MS)
+        self.protection.start(detector_ceiling_ms=CEILING_MS)
+        self.settings = self.protection.settings
         self.protection.guest(vlan=GUEST_VLAN, **guest)
 
     def forget_where_the_guest_was(self):
