@@ -14,7 +14,7 @@ from lablib.laboratory import Laboratory, check_memory
 from lablib.layout import LabError
 from lablib.machine import Mode
 
-PATIENCE_S = 120
+PATIENCE_S = 240
 POLL_S = 0.2
 TOOLS = ("ip", "unshare", "dpkg-deb")
 

@@ -22,7 +22,8 @@ STATE_DIR = {"remusd": f"{RUN_DIR}/primary", "backupd": f"{RUN_DIR}/backup"}
 TIMINGS = {"measured": {"stop_timeout_ms": 450, "detector_floor_ms": 500, "lease_margin_ms": 50},
            "tested": {"epoch_ms": 200, "stop_timeout_ms": 6000, "detector_floor_ms": 8000,
                       "detector_ceiling_ms": 20000, "beat_ms": 100, "connect_timeout_ms": 30000}}
-START_LIMIT_S, CTL_LIMIT_S, GUEST_LIMIT_S, PROTECT_LIMIT_S = 90, 60, 240, 240
+START_LIMIT_S, GUEST_LIMIT_S, PROTECT_LIMIT_S = 90, 240, 240
+REPLY_LIMIT_S, CTL_LIMIT_S = 120, 180
 POLL_S = 0.3
 CONNECT_LIMIT_S = 3
 
@@ -163,7 +164,7 @@ class Protection:
     def remusctl(self, host, *words):
         """What remusctl --json wrote on standard output."""
         said = []
-        command = shlex.join(["remusctl", "--json", "--timeout", str(CTL_LIMIT_S // 2), *words])
+        command = shlex.join(["remusctl", "--json", "--timeout", str(REPLY_LIMIT_S), *words])
         self.lab.command(self.lab.running(host), command, out=said.append, limit_s=CTL_LIMIT_S)
         return b"".join(said).decode(errors="replace")
 
