@@ -75,7 +75,8 @@ void primary_let(struct primary *p, unsigned why)
     child_restore(&p->child, "not-stopped");
     if (!p->vm || !hv_stopped(p->vm) || hv_vm_gone(p->vm) != HV_ALIVE)
         return;
-    if (hv_resume(p->vm, &err) < 0)
+    p->torn = hv_resume(p->vm, &err) < 0 && errno == ECANCELED;
+    if (hv_stopped(p->vm))
         child_degrade(&p->child, "not-resumed", "the VM could not be resumed: %s", err.text);
     else
         child_restore(&p->child, "not-resumed");

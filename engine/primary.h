@@ -92,6 +92,7 @@ struct primary {
     uint64_t
         in_place; /* the epoch that makes the backup's replica unusable until sealed; 0: none */
     bool coding, live; /* sender busy; with pages of the live copy */
+    bool torn; /* the VM had been resumed by somebody else when primary_let was to resume it */
     struct event *code_ev;
     struct mono captured;
 

@@ -179,18 +179,29 @@ static int finish_epoch(struct primary *p)
     return 0;
 }
 
+/** Its pages were read from the VM itself. False: it did not stand still. */
+static bool let_after_coding(struct primary *p)
+{
+    if (!(p->holds & HOLD_CODING))
+        return true;
+    p->torn = false;
+    hist_add(&p->capture.pause_us, mono_sub(mono_now(), p->captured) / NS_PER_US);
+    primary_let(p, HOLD_CODING);
+    return !p->torn;
+}
+
 static void epoch_coded(struct primary *p)
 {
+    if (!let_after_coding(p)) {
+        primary_lost(p, "capture", "the VM was resumed by another tool while it was read");
+        return;
+    }
     if (finish_epoch(p) < 0) {
         primary_lost(p, "memory", "no memory for the link");
         return;
     }
     p->coding = false;
     link_flush(p->link);
-    if (p->holds & HOLD_CODING) {
-        hist_add(&p->capture.pause_us, mono_sub(mono_now(), p->captured) / NS_PER_US);
-        primary_let(p, HOLD_CODING);
-    }
     if (p->phase == PRIMARY_SYNCING)
         p->phase = PRIMARY_RUNNING;
     if (capture_grow(&p->capture) < 0)

@@ -164,10 +164,10 @@ int hv_resume(struct hv_vm *vm, struct err *err)
 
     if (!vm->stopped)
         return hv_breach(err, "resume of a running VM");
-    if (vm->ops->resume(vm, hv_err(err, &own)))
-        return -1;
-    vm->stopped = false;
-    return 0;
+    int rc = vm->ops->resume(vm, hv_err(err, &own));
+    if (rc == 0 || errno == ECANCELED)
+        vm->stopped = false;
+    return rc;
 }
 
 bool hv_stopped(const struct hv_vm *vm)

@@ -125,6 +125,10 @@ struct hv_ops {
     /** CPU and device state; stopped only. ENOBUFS with *ret_len when `cap` is short. */
     int (*save_state)(struct hv_vm *vm, void *buf, size_t cap, size_t *ret_len, struct err *err);
 
+    /**
+     * ECANCELED: it runs, but somebody else had resumed it before, so that what was read of it
+     * since the stop is not of one moment.
+     */
     int (*resume)(struct hv_vm *vm, struct err *err);
 
     /**

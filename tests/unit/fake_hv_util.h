@@ -74,8 +74,10 @@ static inline int fake_stop(struct hv_vm *vm, int timeout_ms, struct err *err)
 
 static inline int fake_resume(struct hv_vm *vm, struct err *err)
 {
-    if (fake_due(&fake_vm(vm)->fail, "resume", err))
+    if (fake_due(&fake_vm(vm)->fail, "resume", err)) {
+        fake_vm(vm)->running = errno == ECANCELED; /* by somebody else */
         return -1;
+    }
     fake_vm(vm)->running = true;
     errno = 0; /* what went well may leave anything there */
     return 0;

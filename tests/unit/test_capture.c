@@ -153,7 +153,7 @@ static void pages_named_by_the_caller_are_captured_too(void **state)
 static const struct fake_fail failures[] = {
     {"stop", ETIMEDOUT, 1}, {"fetch_dirty", ENOMEM, 1}, {"copy", EFAULT, 1},
     {"copy", EFAULT, 3},    {"save_state", ENOBUFS, 1}, {"save_state", ENOMEM, 4},
-    {"resume", EAGAIN, 1},
+    {"resume", EAGAIN, 1},  {"resume", ECANCELED, 1},
 };
 
 static unsigned writes(struct rig *r, struct bitmap *all, uint32_t *seed, uint8_t value)

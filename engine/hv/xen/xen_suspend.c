@@ -205,13 +205,17 @@ int xen_resume(struct hv_vm *vm, struct err *err)
     bool plain = plain_is_right(v);
 
     v->suspend.late = v->suspend.by_driver = false;
-    int rc = xc_domain_resume(v->x->xch, v->domid, !plain);
-    listen_again(&v->suspend);
-    if (rc == 0)
+    /* The plain resume of a domain that runs is no error to Xen. */
+    enum answer seen = plain ? look(v) : SUSPENDED;
+    if (seen == SUSPENDED && xc_domain_resume(v->x->xch, v->domid, !plain) == 0) {
+        listen_again(&v->suspend);
         return 0;
-    enum answer seen = look(v);
+    }
+    listen_again(&v->suspend);
+    seen = look(v);
+    errno = seen == GONE ? ESRCH : seen == NOT_YET ? ECANCELED : EIO;
     if (seen == NOT_YET)
-        return 0; /* somebody else was faster */
-    errno = seen == GONE ? ESRCH : EIO;
+        return err_set(err, "do not save or migrate it while it is protected",
+                       "domain %u was resumed by another tool", v->domid);
     return err_errno(err, "", "resume of domain %u", v->domid);
 }

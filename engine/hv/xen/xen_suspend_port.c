@@ -91,6 +91,7 @@ static void use_driver(struct xen_vm *v, const struct xen_driver_choice *c)
         asked_path(v, path);
         xs_rm(v->x->xs, XBT_NULL, path);
     }
+    s->late = s->by_driver = false;
     s->plain = c->plain;
     s->refuses = c->refuses;
     s->failures = 0;

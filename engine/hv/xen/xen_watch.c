@@ -88,7 +88,7 @@ static void undo_stop(struct xen_vm *v)
 {
     struct err err;
 
-    if (xen_resume(&v->vm, &err))
+    if (xen_resume(&v->vm, &err) && errno != ECANCELED)
         log_warnx("domain %u is suspended, not by us, and was not resumed: %s", v->domid, err.text);
     else
         log_info("domain %u had suspended, late or for another tool: resumed", v->domid);
