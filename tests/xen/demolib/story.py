@@ -46,6 +46,7 @@ class Story:
     def hosts(self, owner):
         self.screen.step("Two Xen hosts, A and B, and a network between them and us")
         self.lab.up(owner=owner)
+        self.protection.install()   # a VM's configuration names our hotplug program
         said = self.protection.must_run("A", "xl info | grep -E '^(xen_version|release)'").split()
         self.screen.note(f"both run Xen {said[5]}, Linux {said[2]} in dom0; each is an emulator process here")
 
@@ -56,7 +57,6 @@ class Story:
 
     def engine(self):
         self.screen.step("remusd on A, backupd on B")
-        self.protection.install()
         floor = silence_allowed(max(clock.lateness(self.lab, host) for host in HOSTS))
         self.protection.start(timing="measured", detector_floor_ms=floor, stop_timeout_ms=floor * 3 // 4,
                               **SETTINGS)
