@@ -50,7 +50,7 @@ class Laboratory:
         """Host name to Machine, for the build and mode that were started."""
         state = self.state()
         build = images.Build.from_paths(state["build"], state["root"])
-        mode = Mode(state["memory_mb"], state["icount"])
+        mode = Mode(state["memory_mb"], state["icount"], state["cpus"])
         return {host: Machine(host, self.directory, build, mode) for host in HOSTS}
 
     def machine(self, host):
@@ -89,7 +89,7 @@ class Laboratory:
                 self.namespace.start(owner)
                 self.state_file.write_text(json.dumps(
                     {"build": str(build.path), "root": str(build.root.path),
-                     "memory_mb": mode.memory_mb, "icount": mode.icount}))
+                     "memory_mb": mode.memory_mb, "icount": mode.icount, "cpus": mode.cpus}))
                 self.start_hosts(list(self.machines().values()), fresh)
             except BaseException:
                 self.take_down()

@@ -24,11 +24,12 @@ STOP_RETRY_S, FROZEN_LIMIT_S = 0.02, 3
 class Mode:
     """What the emulators of a laboratory have in common."""
 
-    def __init__(self, memory_mb=1536, icount=False):
-        self.memory_mb, self.icount = memory_mb, icount
+    def __init__(self, memory_mb=1536, icount=False, cpus=1):
+        self.memory_mb, self.icount, self.cpus = memory_mb, icount, cpus
 
     def name(self):
-        return f"{self.memory_mb}m" + ("-icount" if self.icount else "")
+        return (f"{self.memory_mb}m" + ("-icount" if self.icount else "")
+                + (f"-{self.cpus}cpus" if self.cpus != 1 else ""))
 
 
 class Machine:
@@ -49,7 +50,7 @@ class Machine:
     def arguments(self):
         """The emulator's command line, but for paths and the start of a load."""
         count = ["-icount", "shift=1,sleep=off"] if self.mode.icount else []
-        argv = ["-accel", "tcg", *count, "-cpu", CPU, "-smp", "1", "-m", str(self.mode.memory_mb),
+        argv = ["-accel", "tcg", *count, "-cpu", CPU, "-smp", str(self.mode.cpus), "-m", str(self.mode.memory_mb),
                 "-nodefaults", "-display", "none", "-no-reboot",
                 "-append", XEN_OPTIONS.format(dom0=self.mode.memory_mb // 2)]
         for number, nic in enumerate(NICS):
