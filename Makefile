@@ -221,7 +221,7 @@ $(BUILD)/fuzz/%: $(BUILD)/obj/tests/fuzz/%.o $(TEST_LIBS)
 	$(Q)$(call link,$(TEST_LIBS),-fsanitize=fuzzer)
 
 BENCH_ARGS ?= sim
-bench: all
+bench: all $(XEN_HELPERS)
 	$(Q)REMUS_BUILD=$(abspath $(BUILD)) REMUS_SOURCE=$(CURDIR) $(BUILD)/remus-bench $(BENCH_ARGS)
 
 # ---- the host ----

@@ -14,8 +14,9 @@ import probe
 from lablib.layout import HOSTS, LabError
 from stats import spread
 
-WINDOW_S = {25: 1.5, 50: 2, 100: 3}
-SETTLE_S = 0.5
+WINDOW_S = {25: 1.2, 50: 1.5, 100: 2}
+SETTLE_S = 0.3
+BARE_FIRST = 2      # the first see pages that were dirty before
 LIMIT_S = 580       # of a window, in real time
 BUSY, ASKER_PID, ASKED = "/run/busy.pid", "/run/asker.pid", "/run/asked"
 WIDE = "16777216"
@@ -30,14 +31,14 @@ def must_run(lab, host, command):
     return text
 
 
-def prepare(lab):
+def prepare(lab, driver=False):
     for host in HOSTS:
         must_run(lab, host, f"sysctl -w net.core.wmem_max={WIDE} net.core.rmem_max={WIDE} "
                             f"net.ipv4.tcp_wmem='4096 {WIDE} {WIDE}' net.ipv4.tcp_rmem='4096 {WIDE} {WIDE}'")
     must_run(lab, "B", f"busy >/dev/null 2>&1 & echo $! >{BUSY}")
     must_run(lab, "B", guest.ASKER_NETWORK)
     guest.take_gaps(lab)
-    probe.install(lab, "A")
+    probe.install(lab, "A", driver)
 
 
 COUNTERS = """cut -d' ' -f1 /proc/uptime; cat /sys/class/net/repl/statistics/[rt]x_bytes
@@ -76,7 +77,6 @@ class Working:
             said = must_run(self.lab, "B", f"kill $(cat {ASKER_PID}); sleep 0.1; cat {ASKED}")
             asked, answered = re.findall(r"=(\d+)", said)
             self.answers = int(answered) / int(asked)
-        guest.set_dirtier(self.lab, 0)
 
 
 def gaps_of_epochs(span_s, gaps, epochs_per_s):
@@ -89,11 +89,10 @@ def measure(lab, side, epoch_ms, workload):
     """One line of results."""
     with Working(lab, workload) as work:
         guest.take_gaps(lab)
-        pages_before = len(side.pages()) if hasattr(side, "pages") else 0
+        before = side.account()
         spent, epochs = window(lab, WINDOW_S.get(epoch_ms, 3))
         span_s, gaps = guest.take_gaps(lab)
         account = side.account()
-        pages = side.pages()[pages_before:] if hasattr(side, "pages") else []
     if len(epochs) < 2:
         raise LabError(f"{len(epochs)} epochs in {spent['s']:.1f} s: {side.said()}")
     rate = (len(epochs) - 1) / (epochs[-1].resumed - epochs[0].resumed)
@@ -106,4 +105,19 @@ def measure(lab, side, epoch_ms, workload):
             "gap_us": spread(gaps_of_epochs(span_s, gaps, rate)), "stolen": sum(gaps) / span_s / 1e6,
             "bytes_per_epoch": spent["sent"] / spent["s"] / rate, "bytes_back_per_epoch": spent["received"] / spent["s"] / rate,
             "dom0_cpu": spent["cpu_s"] / spent["s"],
-            "pages": spread(pages) or account.get("dirty_pages"), "answers": work.answers, "account": account}
+            "pages": side.pages_between(before, account), "answers": work.answers, "account": account}
+
+
+def bare(lab, epoch_ms, workload):
+    """The same guest, only paused: no help of its own, no page copied, nothing sent."""
+    count = round(WINDOW_S.get(epoch_ms, 3) * 1000 / epoch_ms)
+    with Working(lab, workload) as work:
+        text = must_run(lab, "A", f"bare_pause $(xl domid guest) {count + BARE_FIRST} {epoch_ms}")
+    lines = [dict(re.findall(r"(\w+)=(\d+)", line)) for line in text.splitlines()][BARE_FIRST:]
+
+    def part(name):
+        return spread([float(line[name]) for line in lines])
+    return {"epochs": len(lines), "epochs_per_s_asked": 1000 / epoch_ms, "pause_us": part("pause"),
+            "wait_us": part("stop"), "own_us": spread([float(line["pause"]) - float(line["stop"]) for line in lines]),
+            "parts_us": {"log": part("log"), "state": part("state"), "resume": part("resume")},
+            "pages": sum(float(line["pages"]) for line in lines) / len(lines), "answers": work.answers}

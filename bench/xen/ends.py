@@ -16,6 +16,8 @@ CUT_WATCH_S, CUT_LATE_S = 16, 5
 SNAPSHOT = "bench"
 MS = 1000
 TIMING = "measured"
+# A host that was restored a moment ago may be slow to take its first connection.
+PATIENCE = {"connect_timeout_ms": 60000}
 
 
 def quantiles(trips, sent):
@@ -106,7 +108,7 @@ def cut(lab):
 def prepare(lab):
     """The snapshot that every repetition starts from."""
     probe.install(lab, "A")
-    lab.snapshot(SNAPSHOT)
+    lab.snapshot(SNAPSHOT, own=True)
 
 
 def begin(lab, side, epoch_ms):

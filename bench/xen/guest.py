@@ -52,8 +52,14 @@ def ask(lab, port, line):
     return b"".join(parts).decode()
 
 
+DIRTIER = {"rate": 0}
+
+
 def set_dirtier(lab, pages_per_s):
-    ask(lab, DIRTIER_PORT, pages_per_s)
+    """It goes on until it is set anew."""
+    if DIRTIER["rate"] != pages_per_s:
+        ask(lab, DIRTIER_PORT, pages_per_s)
+    DIRTIER["rate"] = pages_per_s
 
 
 def take_gaps(lab, threshold_us=GAP_US):

@@ -20,10 +20,18 @@ from results import Results  # noqa: E402
 
 PARTS = ("costs", "ends", "voices")
 INTERVALS = (25, 50, 100)
+SUSPEND = ("cooperative", "driver")
 
 
 def numbers(text):
     return [int(word) for word in text.split(",")]
+
+
+def words(text):
+    unknown = set(text.split(",")) - set(SUSPEND)
+    if unknown:
+        raise argparse.ArgumentTypeError(f"not {', '.join(unknown)}; there are {', '.join(SUSPEND)}")
+    return text.split(",")
 
 
 def parser():
@@ -33,6 +41,10 @@ def parser():
                      "there already is not measured again")
     top.add_argument("--only", choices=PARTS, help="one part")
     top.add_argument("--intervals", type=numbers, metavar="MS,...", help="epoch lengths asked: 25,50,100")
+    top.add_argument("--suspend", type=words, metavar="MODE,...", default=["cooperative"],
+                     help="for costs: cooperative (stock guest), driver (guest with the suspend driver)")
+    top.add_argument("--vcpus", type=numbers, metavar="N,...", default=[1],
+                     help="for costs: of the guest; the hosts have as many CPUs")
     top.add_argument("--repeat", type=int, metavar="N", help="repetitions of what is measured from end to end: 3")
     return top
 

@@ -13,7 +13,7 @@ from lablib.laboratory import Laboratory
 from lablib.layout import LabError
 from lablib.machine import Mode
 from lablib.protect import Protection, default_build
-from sides import Remus, XlRemus
+from sides import Bare, Remus, XlRemus
 
 LAST_LINES = 20
 QUICK_WORKLOADS = ("idle", "dirty 4 MB/s")
@@ -43,11 +43,9 @@ class Run:
 
     def parts(self):
         """(what to do, how many lines it makes)"""
-        intervals, repeat = len(self.args.intervals), self.args.repeat
-        every = {"costs": (self.costs, 2 * intervals * len(workloads(self.args))),
-                 "ends": (self.ends, repeat * (2 * intervals + 1) + 1),
-                 "voices": (self.voices, 2)}
-        return [every[name] for name in self.args.parts]
+        kinds = len(self.args.suspend) * len(self.args.vcpus) * len(self.args.intervals)
+        found = [(self.costs, 3 * kinds * len(workloads(self.args)))] if "costs" in self.args.parts else []
+        return found + [(self.plain, len(self.plain_measures()))]
 
     def line(self, key, measure, side=None):
         """One measure: skipped if there already, and its failure does not end the others."""
@@ -70,68 +68,94 @@ class Run:
         except LabError as error:
             return str(error)
 
-    def up(self, icount):
+    def up(self, icount, driver=False, vcpus=1):
         self.lab.down()
-        self.lab.up(Mode(icount=icount), owner=os.getpid())
+        self.lab.up(Mode(icount=icount, cpus=vcpus), owner=os.getpid())
         protection = Protection(self.lab, self.build)
         protection.install()
-        transfer.put(self.lab, "B", [self.build / "bench-xen" / name for name in ("asker", "busy")], "/usr/sbin", with_libraries=True)
-        protection.guest(**guest.GUEST)
+        helpers = {"A": ["helpers/xen/bare_pause"], "B": ["bench-xen/asker", "bench-xen/busy"]}
+        for host, names in helpers.items():
+            transfer.put(self.lab, host, [self.build / name for name in names], "/usr/sbin", with_libraries=True)
+        guest.DIRTIER["rate"] = 0
+        protection.guest(**guest.GUEST, vcpus=vcpus, driver=int(driver) or "")
 
     def missing(self, keys):
         return [key for key in keys if not self.results.has(**key)]
 
     # ---- costs ----
 
-    def cost_key(self, side, epoch_ms, workload):
-        return {"bench": "xen-costs", "side": side.name, "epoch_ms": epoch_ms, "workload": workload.name}
-
     def costs(self):
-        sides = [Remus(self.lab, self.build, costs.TIMING), XlRemus(self.lab)]
-        if not self.missing(self.cost_key(side, ms, w) for side in sides for ms in self.args.intervals
-                            for w in workloads(self.args)):
-            return
-        self.up(icount=True)
-        costs.prepare(self.lab)
-        for epoch_ms in self.args.intervals:
-            for side in sides:
-                self.costs_of(side, epoch_ms)
+        for vcpus in self.args.vcpus:
+            for suspend in self.args.suspend:
+                self.costs_with({"suspend": suspend, "vcpus": vcpus})
 
-    def costs_of(self, side, epoch_ms):
-        """All workloads under one protection."""
-        keys = {w: self.cost_key(side, epoch_ms, w) for w in workloads(self.args)}
-        if not self.missing(keys.values()):
+    def costs_with(self, setting):
+        """Of one kind of guest."""
+        sides = [Remus(self.lab, self.build, costs.TIMING), XlRemus(self.lab), Bare(self.lab)]
+        keys = {(ms, side): {w: {"bench": "xen-costs", "side": side.name, **setting, "epoch_ms": ms, "workload": w.name}
+                             for w in workloads(self.args)}
+                for ms in self.args.intervals for side in sides}
+        if not self.missing(key for some in keys.values() for key in some.values()):
+            self.progress.total -= sum(map(len, keys.values()))
             return
-        self.progress.say(f"first copy, {side.title}")
+        driver = setting["suspend"] == "driver"
+        self.up(True, driver, setting["vcpus"])
+        costs.prepare(self.lab, driver)
+        for (epoch_ms, side), some in keys.items():
+            self.costs_of(side, epoch_ms, some)
+
+    def costs_of(self, side, epoch_ms, keys):
+        """All workloads under one protection."""
+        if not self.missing(keys.values()):
+            self.progress.total -= len(keys)
+            return
+        self.progress.say(f"{side.title} at {epoch_ms} ms begins")
         side.start(epoch_ms)
         for workload, key in keys.items():
-            self.line(key, lambda w=workload: costs.measure(self.lab, side, epoch_ms, w), side)
+            self.line(key, lambda w=workload: side.measure(epoch_ms, w), side)
         side.stop()
 
-    # ---- ends ----
+    # ---- ends and voices ----
 
-    def ends(self):
-        sides = [Remus(self.lab, self.build, ends.TIMING), XlRemus(self.lab)]
+    def ours(self):
+        return Remus(self.lab, self.build, ends.TIMING, **ends.PATIENCE)
+
+    def plain(self):
+        """What needs plain emulation, in one laboratory."""
+        measures = self.plain_measures()
+        if not self.missing(key for key, _, _ in measures):
+            self.progress.total -= len(measures)
+            return
         self.up(icount=False)
         ends.prepare(self.lab)
-        for repetition in range(self.args.repeat):
-            self.line({"bench": "xen-ends", "side": "none", "repetition": repetition},
-                      lambda: ends.session(self.lab, None, 0))
-            for epoch_ms in self.args.intervals:
-                for side in sides:
-                    self.line({"bench": "xen-ends", "side": side.name, "epoch_ms": epoch_ms, "repetition": repetition},
-                              lambda s=side, ms=epoch_ms: ends.session(self.lab, s, ms), side)
-        self.line({"bench": "xen-no-keepalive", "side": XlRemus.name},
-                  lambda: ends.session(self.lab, XlRemus(self.lab, keepalive=False), self.args.intervals[-1]))
+        for key, side, measure in measures:
+            self.line(key, measure, side)
 
-    def voices(self):
-        sides = [Remus(self.lab, self.build, ends.TIMING), XlRemus(self.lab)]
-        if not self.lab.is_up():
-            self.up(icount=False)
-            ends.prepare(self.lab)
-        for side in sides:
-            self.line({"bench": "xen-voices", "side": side.name},
-                      lambda s=side: ends.voices(self.lab, s, self.args.intervals[-1]), side)
+    def plain_measures(self):
+        """(key, side, what to call), in this order."""
+        found = []
+        if "ends" in self.args.parts:
+            found += [measure for number in range(self.args.repeat) for measure in self.repetition(number)]
+        if "voices" in self.args.parts:
+            found += self.once()
+        return found
+
+    def repetition(self, number):
+        """Both sides in turn, and the guest without protection."""
+        yield ({"bench": "xen-ends", "side": "none", "repetition": number}, None,
+               lambda: ends.session(self.lab, None, 0))
+        for epoch_ms in self.args.intervals:
+            for side in (self.ours(), XlRemus(self.lab)):
+                yield ({"bench": "xen-ends", "side": side.name, "epoch_ms": epoch_ms, "repetition": number}, side,
+                       lambda s=side, ms=epoch_ms: ends.session(self.lab, s, ms))
+
+    def once(self):
+        """Without the keepalive, and with the replication link cut."""
+        unaware, last = XlRemus(self.lab, keepalive=False), self.args.intervals[-1]
+        yield ({"bench": "xen-no-keepalive", "side": unaware.name}, unaware,
+               lambda: ends.session(self.lab, unaware, last))
+        for side in (self.ours(), XlRemus(self.lab)):
+            yield {"bench": "xen-voices", "side": side.name}, side, lambda s=side: ends.voices(self.lab, s, last)
 
 
 def host_line():

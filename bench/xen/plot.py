@@ -10,13 +10,13 @@ sys.path[:0] = [str(HERE), str(HERE.parent)]
 
 import svg  # noqa: E402
 from results import load  # noqa: E402
-from table import medians, of  # noqa: E402
+from table import STOCK, medians, of  # noqa: E402
 
 SIDES = (("remus", "remus"), ("xl-remus", "xl remus"))
 
 
 def only(lines, **fields):
-    return next(iter(of(lines, "xen-costs", **fields)), None)
+    return next(iter(of(lines, "xen-costs", **STOCK, **fields)), None)
 
 
 def distinct(lines, name):

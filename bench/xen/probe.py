@@ -17,6 +17,7 @@ CLEAN = 11   # XEN_DOMCTL_SHADOW_OP_CLEAN
 BUFFER_KB = 8192
 # event: kind, library, function, arguments (in the registers of the call)
 EVENTS = {"ask": ("p", "libxenstore.so.4", "xs_write", "path=+0(%dx):string value=+0(%cx):string"),
+          "notify": ("p", "libxenevtchn.so.1", "xenevtchn_notify", ""),
           "log": ("p", "libxenctrl.so.4.17", "xc_logdirty_control", "op=%dx:u32"),
           "context": ("p", "libxenctrl.so.4.17", "xc_domain_hvm_getcontext", "size=%cx:u32"),
           "resume": ("p", "libxenguest.so.4.17", "xc_domain_resume", "plain=%dx:u32"),
@@ -59,14 +60,16 @@ def definitions(root):
                    for name, (kind, library, function, arguments) in EVENTS.items())
 
 
-def install(lab, host):
+def install(lab, host, driver=False):
+    """driver: the guest is asked through an event channel."""
     text = definitions(lab.machine(host).build.root.path)
     status, said = lab.run(host, f"""
         [ -e {TRACE}/trace ] || mount -t tracefs none {TRACE}
         echo 0 >{TRACE}/tracing_on
         [ -d {TRACE}/events/remus ] || printf %s '{text}' >{TRACE}/uprobe_events
         echo mono >{TRACE}/trace_clock && echo {BUFFER_KB} >{TRACE}/buffer_size_kb &&
-        echo 1 >{TRACE}/events/remus/enable""")
+        echo 'comm != "xenstored" && comm != "xenconsoled"' >{TRACE}/events/remus/notify/filter &&
+        echo 1 >{TRACE}/events/remus/enable && echo {int(driver)} >{TRACE}/events/remus/notify/enable""")
     if status != 0:
         raise LabError(f"host {host}: no probes: {said}")
 
@@ -76,7 +79,7 @@ STOP = f"echo 0 >{TRACE}/tracing_on; cat {TRACE}/trace"
 
 
 def is_request(name, rest):
-    return name == "ask" and "/control/shutdown" in rest and 'value="suspend"' in rest
+    return name == "notify" or (name == "ask" and "/control/shutdown" in rest and 'value="suspend"' in rest)
 
 
 def epochs(text):

@@ -6,7 +6,7 @@ from pathlib import Path
 
 from stats import rounded
 
-KEY = ("bench", "side", "epoch_ms", "workload", "repetition", "keepalive")
+KEY = ("bench", "side", "suspend", "vcpus", "epoch_ms", "workload", "repetition")
 
 
 def key_of(line):

@@ -6,35 +6,61 @@ start(epoch_ms) returns when checkpoints are being made; stop() leaves the guest
 
 import re
 
+import costs
 from lablib.layout import LabError, host_ip
 from lablib.protect import Protection
 
 GUEST = "guest"
+PAGE = 4096
 START_LIMIT_S = 400     # a first copy in deterministic emulation on a busy machine
 XL_PORT = 9000
 XL_FIRST_EPOCHS = 3
 LOG = "/tmp/xl.log"
 
 
+class Bare:
+    """Nobody: the guest is only paused, as the limit of what a pause can cost."""
+    name, title = "bare", "bare pause"
+
+    def __init__(self, lab):
+        self.lab = lab
+
+    def start(self, epoch_ms):
+        """Nothing to start."""
+
+    def stop(self):
+        """Nothing to stop."""
+
+    def measure(self, epoch_ms, workload):
+        return costs.bare(self.lab, epoch_ms, workload)
+
+    @staticmethod
+    def said():
+        return ""
+
+
 class Remus:
     """This engine, output held at the backup."""
-    name, title, buffers = "remus", "remus", True
+    name, title = "remus", "remus"
 
-    def __init__(self, lab, build, timing):
-        self.lab, self.timing = lab, timing
+    def __init__(self, lab, build, timing, **conf):
+        self.lab, self.timing, self.conf = lab, timing, conf
         self.protection = Protection(lab, build)
 
     def install(self):
         self.protection.install()
 
     def start(self, epoch_ms):
-        self.protection.start(timing=self.timing)
+        self.protection.start(timing=self.timing, **self.conf)
         self.protection.protect(epoch_ms=epoch_ms, limit_s=START_LIMIT_S)
 
     def stop(self):
         self.protection.unprotect("--force")
         self.protection.wait("A", lambda status: status is None, START_LIMIT_S)
         self.protection.stop()
+
+    def measure(self, epoch_ms, workload):
+        return costs.measure(self.lab, self, epoch_ms, workload)
 
     def account(self):
         """What it tells itself."""
@@ -43,7 +69,13 @@ class Remus:
             raise LabError("remusd does not know the guest any more:\n" + self.protection.log("remusd"))
         return {key: status[key] for key in
                 ("pause_us", "handshake_us", "own_us", "fetch_us", "copy_us", "state_us", "resume_us",
-                 "dirty_pages", "ack_us", "epochs_sealed", "missed_deadlines", "coding")}
+                 "dirty_pages", "ack_us", "epochs_sealed", "missed_deadlines", "bytes_content", "coding", "suspend")}
+
+    @staticmethod
+    def pages_between(before, after):
+        """Of an epoch, on average."""
+        epochs = after["epochs_sealed"] - before["epochs_sealed"]
+        return (after["bytes_content"] - before["bytes_content"]) / PAGE / epochs if epochs else None
 
     def said(self):
         alive = [d for d in ("remusd", "backupd") if self.lab.machine(self.protection.host_of(d)).alive()]
@@ -52,7 +84,7 @@ class Remus:
 
 class XlRemus:
     """Stock `xl remus` as Debian ships it: no output buffering, plain TCP through socat."""
-    name, title, buffers = "xl-remus", "xl remus", False
+    name, title = "xl-remus", "xl remus"
 
     def __init__(self, lab, keepalive=True):
         self.lab, self.keepalive = lab, keepalive
@@ -86,8 +118,16 @@ class XlRemus:
             raise LabError("xl remus ended: " + self.said())
         return len(self.pages()) >= XL_FIRST_EPOCHS
 
+    def measure(self, epoch_ms, workload):
+        return costs.measure(self.lab, self, epoch_ms, workload)
+
     def account(self):
-        return {}
+        return {"checkpoint_pages": self.pages()}
+
+    @staticmethod
+    def pages_between(before, after):
+        new = after["checkpoint_pages"][len(before["checkpoint_pages"]):]
+        return sum(new) / len(new) if new else None
 
     def stop(self):
         """The receiver first, or it would take over."""
@@ -97,6 +137,8 @@ class XlRemus:
         Protection.until("the guest runs on",
                          lambda: re.search(rf"^{GUEST} .*[-r][-b]----", self.must_run("A", "xl list"), re.MULTILINE),
                          START_LIMIT_S)
+        # Killed while it sent, it may leave the dirty log on; then nobody else is let in.
+        self.must_run("A", f"bare_pause $(xl domid {GUEST}) 0 0")
 
     def said(self):
         return "".join(self.lab.run(host, f"tail -20 {LOG}")[1] for host in "AB"

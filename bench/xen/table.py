@@ -11,7 +11,9 @@ sys.path.insert(0, str(Path(__file__).resolve().parent))
 from results import load  # noqa: E402
 
 TITLES = {"remus": "remus", "xl-remus": "xl remus, no output buffering", "none": "unprotected"}
-MIB = 1 << 20
+WAYS = {"remus": "remus, {}", "xl-remus": "xl remus, {}", "bare": "bare pause"}
+STOCK = {"suspend": "cooperative", "vcpus": 1}
+PARTS = ("pause_us", "handshake_us", "own_us", "fetch_us", "copy_us", "state_us", "resume_us")
 
 
 def of(lines, bench, **fields):
@@ -34,16 +36,42 @@ def kib(octets):
 
 
 def cost_rows(lines):
-    for line in of(lines, "xen-costs"):
+    for line in of(lines, "xen-costs", **STOCK):
+        if line["side"] == "bare":
+            continue
         yield [line["workload"], str(line["epoch_ms"]), TITLES[line["side"]], f"{line['epochs_per_s']:.1f}",
                f"{ms(line['pause_us'])} / {ms(line['pause_us'], 'p99')}", ms(line["wait_us"]), ms(line["own_us"]),
                f"{ms(line['gap_us'])} / {ms(line['gap_us'], 'max')}", f"{line['stolen'] * 100:.0f}",
                pages(line), kib(line["bytes_per_epoch"]), f"{line['dom0_cpu'] * 100:.0f}"]
 
 
+def stop_rows(lines):
+    """Every way of stopping, guests with and without the driver."""
+    for line in sorted(of(lines, "xen-costs"), key=lambda l: (l["vcpus"], l["epoch_ms"])):
+        pause = line["pause_us"]
+        yield [str(line["vcpus"]), line["workload"], str(line["epoch_ms"]), WAYS[line["side"]].format(line["suspend"]),
+               f"{ms(pause)} ({ms(pause, 'p25')}-{ms(pause, 'p75')})", ms(line["wait_us"]), ms(line["own_us"]), pages(line),
+               f"{line['epochs_per_s']:.1f}" if "epochs_per_s" in line else "-"]
+
+
+def stops(lines):
+    return table(["vCPUs", "workload", "ms asked", "", "pause ms p50 (quartiles)", "handshake ms", "the rest ms", "pages",
+                  "epochs/s"], stop_rows(lines))
+
+
+def parts(lines):
+    """Where our part of the time goes, by the engine's own account."""
+    rows = []
+    for line in of(lines, "xen-costs", side="remus", workload="idle"):
+        account = line["account"]
+        rows.append([str(line["vcpus"]), line["suspend"], str(line["epoch_ms"])]
+                    + [f"{account[key]['p50'] / 1000:.2f}" for key in PARTS])
+    return table(["vCPUs", "suspend", "ms asked", "pause ms", "handshake", "ours", "dirty log", "copy", "CPU state", "resume"],
+                 rows)
+
+
 def pages(line):
-    found = line.get("pages") or {}
-    return f"{found.get('median', found.get('p50', 0)):.0f}"
+    return "-" if line["pages"] is None else f"{line['pages']:.0f}"
 
 
 def costs(lines):
@@ -95,20 +123,22 @@ def ratio(lines, figure_of, workload="idle"):
     """remus / xl remus for each interval."""
     found = {}
     for side in ("remus", "xl-remus"):
-        for line in of(lines, "xen-costs", side=side, workload=workload):
+        for line in of(lines, "xen-costs", side=side, workload=workload, **STOCK):
             found[line["epoch_ms"], side] = figure_of(line)
     return {ms_asked: found[ms_asked, "remus"] / found[ms_asked, "xl-remus"]
             for ms_asked, side in found if side == "remus" and (ms_asked, "xl-remus") in found}
 
 
 def verdict(name, aim, values, met):
-    shown = ", ".join(f"{value:.2f} at {epoch_ms}" for epoch_ms, value in sorted(values.items()))
-    return [name, aim, shown or "not measured", "met" if values and all(map(met, values.values())) else "**not met**"]
+    shown = ", ".join(f"{value:.2g} at {epoch_ms} ms" for epoch_ms, value in sorted(values.items()))
+    if not values:
+        return [name, aim, "not measured", ""]
+    return [name, aim, shown, "met" if all(map(met, values.values())) else "**not met**"]
 
 
 def aims(lines):
     own = {}
-    for line in of(lines, "xen-costs", workload="idle"):
+    for line in of(lines, "xen-costs", workload="idle", **STOCK):
         own[line["epoch_ms"], line["side"]] = line["own_us" if line["side"] == "remus" else "pause_us"]["median"]
     pauses = {m: own[m, "remus"] / own[m, "xl-remus"] for m, side in own if side == "remus" and (m, "xl-remus") in own}
     rows = [verdict("our part of the pause, against xl remus' pause, idle", "at most 0.1", pauses, lambda v: v <= 0.1),
@@ -134,7 +164,8 @@ def main():
     if len(sys.argv) != 2:
         sys.exit(__doc__)
     lines = load(sys.argv[1])
-    for title, make in (("Aims", aims), ("Costs", costs), ("Ends", ends), ("Voices", voices)):
+    for title, make in (("Aims", aims), ("Costs", costs), ("Ways to stop", stops), ("Parts of our pause", parts),
+                        ("Ends", ends), ("Voices", voices)):
         print(f"### {title}\n\n{make(lines)}\n")
 
 
