@@ -35,6 +35,16 @@ void standby_idle(struct standby *s)
     event_add(s->idle_ev, &tv);
 }
 
+/* With what to do here, where it fits: it is read there. */
+static void put_reason(char *to, size_t cap, const struct err *err)
+{
+    size_t len = strlen(err->text), hint = strlen(err->hint);
+
+    snprintf(to, cap, "%s", err->text);
+    if (hint && len + 2 + hint < cap)
+        snprintf(to + len, cap - len, "; %s", err->hint);
+}
+
 static void refuse(struct standby *s, struct link *link, const struct refusal *why)
 {
     struct msg_reject m = {.code = why->code};
@@ -43,7 +53,7 @@ static void refuse(struct standby *s, struct link *link, const struct refusal *w
                 s->rec.state == VM_HOLDING || s->rec.state == VM_RELEASED;
     if (tell)
         m.generation = s->rec.generation;
-    snprintf(m.text, sizeof(m.text), "%s", why->err.text);
+    put_reason(m.text, sizeof(m.text), &why->err);
     child_event(&s->child, LOG_LEVEL_WARN, "refused", "%s refused: %s", link_peer(link), m.text);
     if (LINK_PUT(link, LINK_SMALL, session_put_reject, &m) < 0)
         log_debug("REJECT not sent");
