@@ -1,5 +1,6 @@
 /* SPDX-License-Identifier: GPL-2.0-or-later */
 #include <linux/cpumask.h>
+#include <linux/nmi.h>
 #include <linux/sched/clock.h>
 #include <linux/smp.h>
 #include <linux/stop_machine.h>
@@ -84,6 +85,7 @@ static int stand_still(void *data)
 	}
 	while (!smp_load_acquire(&c->over))
 		cpu_relax();
+	touch_softlockup_watchdog(); /* it may have been long */
 	if (c->end == CUT_RESTORED)
 		revive_cpu();
 	return 0;

@@ -168,6 +168,7 @@ static int work(void *unused)
 	return 0;
 }
 
+/* Before the thread runs there is a channel; dom0 is told of it when it runs. */
 static int begin(void)
 {
 	int err = channel_open(on_event);
@@ -175,15 +176,15 @@ static int begin(void)
 	if (err)
 		return err;
 	wake_up_process(task);
-	err = channel_publish();
-	if (err) {
-		channel_withdraw();
-		kthread_stop(task);
-		channel_close();
-		return err;
-	}
-	xen_resume_notifier_register(&resume_notice);
-	return 0;
+	return channel_publish();
+}
+
+static void end(void)
+{
+	channel_withdraw();
+	kthread_stop(task);
+	put_task_struct(task);
+	channel_close();
 }
 
 int worker_start(void)
@@ -197,15 +198,14 @@ int worker_start(void)
 	get_task_struct(task);
 	err = begin();
 	if (err)
-		put_task_struct(task);
+		end();
+	else
+		xen_resume_notifier_register(&resume_notice);
 	return err;
 }
 
 void worker_stop(void)
 {
 	xen_resume_notifier_unregister(&resume_notice);
-	channel_withdraw();
-	kthread_stop(task);
-	put_task_struct(task);
-	channel_close();
+	end();
 }
