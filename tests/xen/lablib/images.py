@@ -97,7 +97,8 @@ def compile_static(build, source):
     output = build.path / source.stem
     compiler = os.environ.get("CC", "cc")
     try:
-        subprocess.run([compiler, "-O2", "-static", "-std=gnu11", "-D_GNU_SOURCE", "-o", output, source],
+        subprocess.run([compiler, "-O2", "-static", "-std=gnu11", "-D_GNU_SOURCE", "-I", SOURCES.parent.parent,
+                        "-o", output, source],
                        check=True, capture_output=True, text=True, timeout=COMPILE_LIMIT_S)
     except FileNotFoundError:
         raise LabError(f"no C compiler: {compiler}") from None
@@ -128,9 +129,11 @@ def sources(build, archive, part):
     for path in sorted((SOURCES / part).iterdir()):
         if path.suffix == ".c":
             archive.file(f"usr/sbin/{path.stem}", compile_static(build, path), executable=True)
+        elif path.suffix == ".h":
+            continue
         elif path.name == "init":
             archive.file("init", path, executable=True)
-        elif path.name.startswith("vif"):
+        elif path.name.startswith(("vif", "block")):
             archive.file(f"etc/xen/scripts/{path.name}", path, executable=True)
         elif path.name in ("poweroff", "reboot"):
             archive.file(f"sbin/{path.name}", path, executable=True)
