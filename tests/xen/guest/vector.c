@@ -20,18 +20,18 @@ struct registers {
 static atomic_ulong rounds, errors;
 static unsigned bits = 128;
 
-/* clang-format off: it never comes to rest over these */
+/* It never comes to rest over these. */
+/* clang-format off */
 #define EACH(X, op, r)                                                                             \
-    X(op, r, 0)                                                                                    \
-    X(op, r, 1) X(op, r, 2) X(op, r, 3) X(op, r, 4) X(op, r, 5) X(op, r, 6) X(op, r, 7)            \
-        X(op, r, 8) X(op, r, 9) X(op, r, 10) X(op, r, 11) X(op, r, 12) X(op, r, 13) X(op, r, 14)   \
-            X(op, r, 15)
+    X(op, r, 0) X(op, r, 1) X(op, r, 2) X(op, r, 3) X(op, r, 4) X(op, r, 5) X(op, r, 6)            \
+    X(op, r, 7) X(op, r, 8) X(op, r, 9) X(op, r, 10) X(op, r, 11) X(op, r, 12) X(op, r, 13)        \
+    X(op, r, 14) X(op, r, 15)
 #define LOAD(op, r, n)  op " " #n "*32(%0), %%" r #n "\n"
 #define STORE(op, r, n) op " %%" r #n ", " #n "*32(%0)\n"
 #define HOLD(op, r)     EACH(LOAD, op, r) "1: dec %1\njnz 1b\n" EACH(STORE, op, r)
 #define CLOBBERS                                                                                   \
     "xmm0", "xmm1", "xmm2", "xmm3", "xmm4", "xmm5", "xmm6", "xmm7", "xmm8", "xmm9", "xmm10",       \
-        "xmm11", "xmm12", "xmm13", "xmm14", "xmm15"
+    "xmm11", "xmm12", "xmm13", "xmm14", "xmm15"
 /* clang-format on */
 
 static void hold_xmm(struct registers *x, uint64_t spins)
