@@ -16,7 +16,8 @@ import sys
 LINE_PORT, BLOCK_PORT = 8, 7
 IN_FLIGHT, PAUSE_S = 4, 0.05
 BLOCK = 24 << 10
-REPORT_S, CONNECT_LIMIT_S, ANSWER_LIMIT_S = 0.2, 60, 90
+# TCP doubles its patience with each retransmission: an outage of a minute is felt for two.
+REPORT_S, CONNECT_LIMIT_S, ANSWER_LIMIT_S = 0.2, 120, 240
 
 
 class Talk:
