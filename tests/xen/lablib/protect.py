@@ -135,17 +135,18 @@ class Protection:
             except OSError:
                 return False
 
-    def protect(self, epoch_ms=None, hold=None, limit_s=PROTECT_LIMIT_S):
+    def protect(self, epoch_ms=None, hold=None, limit_s=PROTECT_LIMIT_S, suspend=None):
         """Returns when the first epoch is sealed."""
-        reply = self.ask_protect(epoch_ms, hold)
+        reply = self.ask_protect(epoch_ms, hold, suspend)
         if not reply.get("ok"):
             raise LabError(f"protect: {reply}")
         self.wait(self.primary, is_protected, limit_s)
 
-    def ask_protect(self, epoch_ms=None, hold=None):
+    def ask_protect(self, epoch_ms=None, hold=None, suspend=None):
         """remusctl's reply, whatever it is; the first copy has only begun then."""
         options = ["--epoch", str(epoch_ms)] if epoch_ms else []
         options += ["--hold", hold] if hold else []
+        options += ["--suspend", suspend] if suspend else []
         return self.ctl(self.primary, "protect", self.vm, "--to", host_ip(self.backup, "repl"), *options)
 
     def unprotect(self, *options):
