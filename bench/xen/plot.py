@@ -30,8 +30,8 @@ def quartiles(part, scale=1.0):
 def cost_chart(lines, title, unit, series):
     """A group of bars for each workload and interval; series: (name, side, figure of a line)."""
     groups = [(w, ms) for w in distinct(lines, "workload") for ms in distinct(lines, "epoch_ms")]
-    chart = svg.Bars(title, unit, [f"{w.replace('dirty ', '')} {ms}" for w, ms in groups],
-                     "workload, epoch asked in ms")
+    chart = svg.Bars(title, unit, [f"{w.replace('dirty ', '').replace(' MB/s', 'M')}/{ms}" for w, ms in groups],
+                     "workload (M: MB/s written) / epoch asked in ms")
     for name, side, figure in series:
         found = [only(lines, side=side, workload=w, epoch_ms=ms) for w, ms in groups]
         chart.add(name, [figure(line) if line else None for line in found])

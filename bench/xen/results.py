@@ -26,11 +26,16 @@ class Results:
         self.lines.append(line)
         if self.path:
             with open(self.path, "a", encoding="utf-8") as out:
-                print(json.dumps(line, separators=(",", ":")), file=out)
+                print(self.end_of_rest() + json.dumps(line, separators=(",", ":")), file=out)
+
+    def end_of_rest(self):
+        """What an interrupted run left may be half a line."""
+        text = self.path.read_text(encoding="utf-8")
+        return "" if not text or text.endswith("\n") else "\n"
 
 
 def load(path):
-    """What an interrupted run left may end within a line."""
+    """Without lines that are not whole."""
     lines = []
     for text in Path(path).read_text(encoding="utf-8").splitlines():
         try:
