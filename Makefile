@@ -4,7 +4,7 @@
 # make deps       install the Debian packages that building and testing need, when one is missing
 # make check      deps, build, run every test and the lint; ONLY=PATTERN chooses tests
 # make check-asan the same tests under AddressSanitizer and UndefinedBehaviorSanitizer
-# make check-xen  the tests on two emulated Xen hosts (tests/xen/README.md)
+# make check-xen  all tests on two emulated Xen hosts, also the long ones that check leaves out (tests/xen/README.md)
 # make demo       a VM outlives the SIGKILL of its host, on two emulated Xen hosts; DEMO_ARGS=... (--help)
 # make lint       only the lint
 # make fuzz       FUZZ_SECONDS=N for each target, FUZZ=NAME for one (tests/fuzz/fuzz_NAME.c)
@@ -187,9 +187,9 @@ check-asan:
 		SANITIZE="-fsanitize=address,undefined -fno-sanitize-recover=all" \
 		CFLAGS="-O1 -g -fno-omit-frame-pointer" RUN_ALL_ARGS="--no-lint --no-xen --time-factor 3"
 
-# Of the above those on two emulated Xen hosts (tests/xen/README.md): minutes, and a gigabyte of cache the first time.
+# All on two emulated Xen hosts (tests/xen/README.md), also those that `check` leaves out because they take many minutes.
 check-xen: all tests
-	$(Q)tests/run_all.py --build $(BUILD) --no-lint --only '^xen/$(ONLY)'
+	$(Q)tests/run_all.py --build $(BUILD) --no-lint --on-request --only '^xen/$(ONLY)'
 
 DEMO_ARGS ?=
 demo:

@@ -5,6 +5,7 @@
 A process test says in a comment of its own what it needs:
   # run-alone            nothing else runs meanwhile
   # time-limit-s: N      instead of the default
+  # on-request           takes many minutes: only with --on-request (make check-xen)
 """
 
 import argparse
@@ -29,8 +30,9 @@ SANITIZER_ERROR = re.compile(r"ERROR: \w+Sanitizer|runtime error:")
 
 
 class Job:
-    def __init__(self, kind, name, argv, alone=False, limit_s=None):
+    def __init__(self, kind, name, argv, alone=False, limit_s=None, on_request=False):
         self.kind, self.name, self.argv, self.alone = kind, f"{kind}/{name}", argv, alone
+        self.on_request = on_request
         self.limit_s = limit_s or LIMIT_S[kind]
 
 
@@ -59,8 +61,16 @@ def find_jobs(build, with_lint, with_xen):
         limit = re.search(r"^# time-limit-s: (\d+)$", text, re.MULTILINE)
         jobs.append(Job(kind, source.stem, [sys.executable, source],
                         alone=re.search(r"^# run-alone$", text, re.MULTILINE) is not None,
-                        limit_s=int(limit.group(1)) if limit else None))
+                        limit_s=int(limit.group(1)) if limit else None,
+                        on_request=re.search(r"^# on-request$", text, re.MULTILINE) is not None))
     return jobs
+
+
+def without_the_long_ones(jobs):
+    for job in jobs:
+        if job.on_request:
+            print(f"left out, see make check-xen: {job.name}")
+    return [job for job in jobs if not job.on_request]
 
 
 def test_environment(build, scratch, settings):
@@ -242,6 +252,7 @@ def main():
     parser.add_argument("--list", action="store_true", help="print the names and stop")
     parser.add_argument("--no-lint", action="store_true")
     parser.add_argument("--no-xen", action="store_true", help="without the tests on emulated Xen hosts")
+    parser.add_argument("--on-request", action="store_true", help="also the tests that take many minutes")
     parser.add_argument("--workers", type=int, default=2, help="tests at a time (default 2)")
     parser.add_argument("--time-factor", type=float, default=1, help="multiplies every time limit")
     args = parser.parse_args()
@@ -252,6 +263,8 @@ def main():
     if args.list:
         print("\n".join(job.name for job in jobs))
         return 0
+    if not args.on_request:
+        jobs = without_the_long_ones(jobs)
     return summary(run_jobs(jobs, Path(args.build).resolve(), args.time_factor, args.workers))
 
 

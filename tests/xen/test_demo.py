@@ -1,5 +1,6 @@
 #!/usr/bin/env python3
 # SPDX-License-Identifier: GPL-2.0-or-later
+# on-request
 # run-alone
 # time-limit-s: 1500
 """The demonstration as its users run it: what it shows, that it fails when there is nothing to show, and that

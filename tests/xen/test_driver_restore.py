@@ -1,5 +1,6 @@
 #!/usr/bin/env python3
 # SPDX-License-Identifier: GPL-2.0-or-later
+# on-request
 # run-alone
 # time-limit-s: 1500
 """The guest's suspend driver: restored again and again, on one host and on the other, with more checkpoints
