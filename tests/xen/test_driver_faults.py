@@ -1,5 +1,6 @@
 #!/usr/bin/env python3
 # SPDX-License-Identifier: GPL-2.0-or-later
+# on-request
 # run-alone
 # time-limit-s: 1500
 """The guest's suspend driver where something is not as it should be: in dom0."""

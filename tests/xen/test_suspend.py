@@ -4,7 +4,6 @@
 # time-limit-s: 3000
 """By what a protected guest is stopped: its kernel, or the driver in it, which may come, go, fail and lie."""
 
-import functools
 import random
 import sys
 import time
@@ -14,10 +13,9 @@ HERE = Path(__file__).resolve().parent
 sys.dont_write_bytecode = True
 sys.path[:0] = [str(HERE), str(HERE.parent)]
 
-import tap  # noqa: E402
 from lablib.fixture import until  # noqa: E402
 from lablib.layout import LabError  # noqa: E402
-from lablib.scene import Scene, Strike  # noqa: E402
+from lablib.scene import Strike, run_cases  # noqa: E402
 
 LOAD = "modprobe remus_suspend"
 UNLOAD = "rmmod remus_suspend; ! grep -q ^remus_suspend /proc/modules"  # may be said twice
@@ -184,9 +182,4 @@ TESTS = [("a driver is loaded, unloaded and loaded while the guest is protected"
          *[(f"A dies while the driver is in use, {n}", host_dies) for n in ("once", "and once more")]]
 
 if __name__ == "__main__":
-    SCENE = Scene()
-    try:
-        STATUS = tap.run([(name, functools.partial(SCENE.run, case)) for name, case in TESTS])
-    finally:
-        SCENE.close()
-    sys.exit(STATUS)
+    sys.exit(run_cases(TESTS))

@@ -5,6 +5,7 @@ The states are snapshots of both hosts, made when they are first asked for and g
 "ready", a guest on A and the daemons on both hosts; "protected", the same with the guest protected.
 """
 
+import functools
 import json
 import signal
 import socket
@@ -221,3 +222,12 @@ class Scene(Fixture):
                 a["generation"] == b["generation"] > (after or 0)
 
         until("protected again", agreed)
+
+
+def run_cases(cases):
+    """The main program of a test: pairs of a name and a function of the scene. Returns the exit status."""
+    scene = Scene()
+    try:
+        return tap.run([(name, functools.partial(scene.run, case)) for name, case in cases])
+    finally:
+        scene.close()
