@@ -38,11 +38,10 @@ void standby_idle(struct standby *s)
 /* With what to do here, where it fits: it is read there. */
 static void put_reason(char *to, size_t cap, const struct err *err)
 {
-    size_t len = strlen(err->text), hint = strlen(err->hint);
+    int len = snprintf(to, cap, "%s; %s", err->text, err->hint);
 
-    snprintf(to, cap, "%s", err->text);
-    if (hint && len + 2 + hint < cap)
-        snprintf(to + len, cap - len, "; %s", err->hint);
+    if (err->hint[0] == '\0' || len < 0 || (size_t)len >= cap)
+        snprintf(to, cap, "%s", err->text);
 }
 
 static void refuse(struct standby *s, struct link *link, const struct refusal *why)
