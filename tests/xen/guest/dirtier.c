@@ -16,6 +16,8 @@
 #include <time.h>
 #include <unistd.h>
 
+#include "tests/xen/guest/report.h"
+
 enum { PORT = 11, PAGE = 4096, PAGES = 4096, WORDS = PAGE / 8, TICK_MS = 4, MOST_OWED_MS = 1000 };
 
 struct dirtier {
@@ -50,26 +52,9 @@ static void answer(struct dirtier *d, int listener)
         close(sock);
 }
 
-static int open_port(void)
-{
-    struct sockaddr_in6 any = {.sin6_family = AF_INET6, .sin6_port = htons(PORT)};
-    int on = 1, off = 0, sock = socket(AF_INET6, SOCK_STREAM, 0);
-
-    setsockopt(sock, SOL_SOCKET, SO_REUSEADDR, &on, sizeof(on));
-    setsockopt(sock, IPPROTO_IPV6, IPV6_V6ONLY, &off, sizeof(off));
-    if (sock < 0 || bind(sock, (struct sockaddr *)&any, sizeof(any)) || listen(sock, 4)) {
-        perror("dirtier");
-        exit(1);
-    }
-    return sock;
-}
-
 static uint64_t now_us(void)
 {
-    struct timespec t;
-
-    clock_gettime(CLOCK_MONOTONIC, &t);
-    return (uint64_t)t.tv_sec * 1000000 + (uint64_t)t.tv_nsec / 1000;
+    return (uint64_t)clock_ns(CLOCK_MONOTONIC) / 1000;
 }
 
 /* What was missed while the CPU was busy elsewhere is not caught up beyond one second. */
@@ -94,7 +79,7 @@ static void run(struct dirtier *d, int listener)
 int main(void)
 {
     struct dirtier d = {.random = 1};
-    int listener = open_port();
+    int listener = listen_on(PORT);
 
     signal(SIGPIPE, SIG_IGN);
     d.memory = mmap(NULL, PAGES * PAGE, PROT_READ | PROT_WRITE, MAP_PRIVATE | MAP_ANONYMOUS, -1, 0);

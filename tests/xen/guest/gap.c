@@ -19,6 +19,8 @@
 #include <unistd.h>
 #include <x86intrin.h>
 
+#include "tests/xen/guest/report.h"
+
 enum { PORT = 10, MOST = 100000, LOOK_US = 2000, READ_LIMIT_MS = 1000, BETWEEN_READS = 64 };
 
 struct gaps {
@@ -88,25 +90,11 @@ static void serve(struct gaps *g, int sock)
     close(sock);
 }
 
-static int open_port(void)
-{
-    struct sockaddr_in6 any = {.sin6_family = AF_INET6, .sin6_port = htons(PORT)};
-    int on = 1, off = 0, sock = socket(AF_INET6, SOCK_STREAM, 0);
-
-    setsockopt(sock, SOL_SOCKET, SO_REUSEADDR, &on, sizeof(on));
-    setsockopt(sock, IPPROTO_IPV6, IPV6_V6ONLY, &off, sizeof(off));
-    if (sock < 0 || bind(sock, (struct sockaddr *)&any, sizeof(any)) || listen(sock, 4)) {
-        perror("gap");
-        exit(1);
-    }
-    return sock;
-}
-
 int main(void)
 {
     static struct gaps g;
     struct sched_param none = {0};
-    struct pollfd asked = {.fd = open_port(), .events = POLLIN};
+    struct pollfd asked = {.fd = listen_on(PORT), .events = POLLIN};
 
     signal(SIGPIPE, SIG_IGN);
     g.ticks_per_us = ticks_per_us();

@@ -16,6 +16,8 @@
 #include <time.h>
 #include <unistd.h>
 
+#include "tests/xen/guest/report.h"
+
 enum { PORT = 9, PAGE = 4096, WORDS = PAGE / 8, TICK_MS = 20 };
 
 struct pattern {
@@ -86,26 +88,9 @@ static void answer(struct pattern *p, int listener)
     close(sock);
 }
 
-static int open_port(void)
-{
-    struct sockaddr_in6 any = {.sin6_family = AF_INET6, .sin6_port = htons(PORT)};
-    int on = 1, off = 0, sock = socket(AF_INET6, SOCK_STREAM, 0);
-
-    setsockopt(sock, SOL_SOCKET, SO_REUSEADDR, &on, sizeof(on));
-    setsockopt(sock, IPPROTO_IPV6, IPV6_V6ONLY, &off, sizeof(off));
-    if (sock < 0 || bind(sock, (struct sockaddr *)&any, sizeof(any)) || listen(sock, 16)) {
-        perror("pattern");
-        exit(1);
-    }
-    return sock;
-}
-
 static uint64_t now_ms(void)
 {
-    struct timespec t;
-
-    clock_gettime(CLOCK_MONOTONIC, &t);
-    return (uint64_t)t.tv_sec * 1000 + (uint64_t)t.tv_nsec / 1000000;
+    return (uint64_t)clock_ns(CLOCK_MONOTONIC) / 1000000;
 }
 
 /* What was missed while the CPU was busy elsewhere is not caught up beyond one second. */
@@ -132,7 +117,7 @@ static void run(struct pattern *p, int listener, uint64_t rate)
 int main(int argc, char **argv)
 {
     struct pattern p = {.first_bad = -1, .random = 1};
-    int listener = open_port(); /* whoever asks before all is filled waits */
+    int listener = listen_on(PORT); /* whoever asks before all is filled waits */
 
     if (argc != 3)
         return 2;

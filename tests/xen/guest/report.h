@@ -2,6 +2,7 @@
 #ifndef REMUS_GUEST_REPORT_H
 #define REMUS_GUEST_REPORT_H
 
+#include <errno.h>
 #include <netinet/in.h>
 #include <signal.h>
 #include <stdint.h>
@@ -11,6 +12,21 @@
 #include <time.h>
 #include <unistd.h>
 
+/** A TCP port of the guest, IPv4 and IPv6. Ends the program when it cannot be had. */
+static inline int listen_on(uint16_t port)
+{
+    struct sockaddr_in6 any = {.sin6_family = AF_INET6, .sin6_port = htons(port)};
+    int on = 1, off = 0, sock = socket(AF_INET6, SOCK_STREAM, 0);
+
+    setsockopt(sock, SOL_SOCKET, SO_REUSEADDR, &on, sizeof(on));
+    setsockopt(sock, IPPROTO_IPV6, IPV6_V6ONLY, &off, sizeof(off));
+    if (sock < 0 || bind(sock, (struct sockaddr *)&any, sizeof(any)) || listen(sock, 16)) {
+        perror(program_invocation_short_name);
+        exit(1);
+    }
+    return sock;
+}
+
 /**
  * How the self-checking programs of the guest tell what they found: whoever connects to their TCP
  * port gets one line, KEY=NUMBER ..., and the connection ends.
@@ -18,17 +34,9 @@
 static inline _Noreturn void serve_reports(uint16_t port, void (*report)(FILE *out, void *),
                                            void *arg)
 {
-    struct sockaddr_in6 any = {.sin6_family = AF_INET6, .sin6_port = htons(port)};
-    int on = 1, off = 0, listener = socket(AF_INET6, SOCK_STREAM, 0);
+    int listener = listen_on(port);
 
     signal(SIGPIPE, SIG_IGN);
-    setsockopt(listener, SOL_SOCKET, SO_REUSEADDR, &on, sizeof(on));
-    setsockopt(listener, IPPROTO_IPV6, IPV6_V6ONLY, &off, sizeof(off));
-    if (listener < 0 || bind(listener, (struct sockaddr *)&any, sizeof(any)) ||
-        listen(listener, 16)) {
-        perror("report");
-        exit(1);
-    }
     for (;;) {
         int sock = accept(listener, NULL, NULL);
         FILE *out = sock < 0 ? NULL : fdopen(sock, "w");
