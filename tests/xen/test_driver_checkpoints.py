@@ -16,7 +16,6 @@ HERE = Path(__file__).resolve().parent
 sys.dont_write_bytecode = True
 sys.path[:0] = [str(HERE), str(HERE.parent)]
 
-import tap  # noqa: E402
 from lablib.driver_guest import DISK, DriverGuest  # noqa: E402
 from lablib.fixture import Fixture  # noqa: E402
 
@@ -49,8 +48,4 @@ def survives(cpus):
 TESTS = [(f"{COUNT} checkpoints of a guest with {n} CPUs under load", lambda n=n: survives(n)) for n in CPUS]
 
 if __name__ == "__main__":
-    try:
-        STATUS = tap.run(TESTS)
-    finally:
-        FIXTURE.close()
-    sys.exit(STATUS)
+    sys.exit(FIXTURE.run_tests(TESTS))

@@ -66,8 +66,4 @@ TESTS = [("loaded by hand, announced, obeys", loaded_by_hand),
          ("a storm of requests does no harm", storm)]
 
 if __name__ == "__main__":
-    try:
-        STATUS = tap.run(TESTS)
-    finally:
-        FIXTURE.close()
-    sys.exit(STATUS)
+    sys.exit(FIXTURE.run_tests(TESTS))

@@ -18,7 +18,6 @@ HERE = Path(__file__).resolve().parent
 sys.dont_write_bytecode = True
 sys.path[:0] = [str(HERE), str(HERE.parent)]
 
-import tap  # noqa: E402
 from lablib.driver_guest import DISK, DriverGuest  # noqa: E402
 from lablib.fixture import Fixture  # noqa: E402
 from lablib.layout import CLOCKS_PORT  # noqa: E402
@@ -87,8 +86,4 @@ TESTS = [(f"{RESTORES} times saved and restored under load, {COUNT} checkpoints 
          ("migrated by xl to a host that was started later, and back", migrated_between_hosts)]
 
 if __name__ == "__main__":
-    try:
-        STATUS = tap.run(TESTS)
-    finally:
-        FIXTURE.close()
-    sys.exit(STATUS)
+    sys.exit(FIXTURE.run_tests(TESTS))

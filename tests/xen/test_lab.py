@@ -207,8 +207,4 @@ TESTS = [("two hosts run Xen", hosts_run_xen),
          ("hosts end with their owner", hosts_end_with_their_owner)]
 
 if __name__ == "__main__":
-    try:
-        STATUS = tap.run(TESTS)
-    finally:
-        FIXTURE.close()
-    sys.exit(STATUS)
+    sys.exit(FIXTURE.run_tests(TESTS))

@@ -69,6 +69,13 @@ class Fixture:
             raise tap.SkipTest(self.reason)
         return self.lab
 
+    def run_tests(self, tests):
+        """The main program of a test: tap.run(), and the end of the laboratory whatever happens."""
+        try:
+            return tap.run(tests)
+        finally:
+            self.close()
+
     def close(self):
         if self.lab:
             self.lab.down()

@@ -227,7 +227,4 @@ class Scene(Fixture):
 def run_cases(cases):
     """The main program of a test: pairs of a name and a function of the scene. Returns the exit status."""
     scene = Scene()
-    try:
-        return tap.run([(name, functools.partial(scene.run, case)) for name, case in cases])
-    finally:
-        scene.close()
+    return scene.run_tests([(name, functools.partial(scene.run, case)) for name, case in cases])
