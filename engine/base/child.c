@@ -23,8 +23,11 @@ int child_init(struct child *c, const char *role, const char *uuid_text, chan_me
         return -1;
     uuid_format(&c->uuid, c->uuid_text);
 
+    /* A timer counts from when it is set: counted from when the callback began, as without
+     * NO_CACHE_TIME, a VM would be stopped again as soon as a long stop of it is over. */
+    static const int flags = EVENT_BASE_FLAG_PRECISE_TIMER | EVENT_BASE_FLAG_NO_CACHE_TIME;
     struct event_config *cfg = event_config_new();
-    if (!cfg || event_config_set_flag(cfg, EVENT_BASE_FLAG_PRECISE_TIMER) < 0) {
+    if (!cfg || event_config_set_flag(cfg, flags) < 0) {
         errno = ENOMEM;
         return -1;
     }

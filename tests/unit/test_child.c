@@ -11,6 +11,7 @@
 #include <stdlib.h>
 #include <string.h>
 #include <sys/socket.h>
+#include <time.h>
 #include <unistd.h>
 
 #include "engine/base/child.h"
@@ -249,6 +250,52 @@ static void causes_beyond_the_last_do_no_harm(void **state)
     json_decref(degraded(r, 0));
 }
 
+/* ---- timers ---- */
+
+#define STOP_MS 60 /* what a callback takes before it sets the timer */
+#define REST_MS 30
+
+struct alarm {
+    struct event *ev;
+    struct mono set, rung;
+};
+
+static void on_alarm(evutil_socket_t fd, short what, void *arg)
+{
+    struct alarm *a = arg;
+    (void)fd;
+    (void)what;
+    a->rung = mono_now();
+}
+
+static void on_long_stop(evutil_socket_t fd, short what, void *arg)
+{
+    struct alarm *a = arg;
+    struct timespec stop = {.tv_nsec = STOP_MS * NS_PER_MS};
+    struct timeval rest = mono_span_tv(REST_MS * NS_PER_MS);
+    (void)fd;
+    (void)what;
+
+    nanosleep(&stop, NULL);
+    a->set = mono_now();
+    event_add(a->ev, &rest);
+}
+
+/* The stop of a guest takes long, and the guest is to run for a while after it: the timer counts
+ * from when it was set, not from when the callback began. */
+static void timer_counts_from_when_it_is_set(void **state)
+{
+    struct rig *r = *state;
+    struct alarm a = {.ev = event_new(r->c.base, -1, 0, on_alarm, &a)};
+
+    assert_non_null(a.ev);
+    event_base_once(r->c.base, -1, EV_TIMEOUT, on_long_stop, &a, NULL);
+    while (a.rung.ns == 0)
+        event_base_loop(r->c.base, EVLOOP_ONCE);
+    assert_true(mono_sub(a.rung, a.set) >= REST_MS * NS_PER_MS);
+    event_free(a.ev);
+}
+
 /* ---- texts that are no UTF-8: cut in the middle of a character, or a guest's own name ---- */
 
 static void text_that_is_no_utf8_is_told_all_the_same(void **state)
@@ -339,6 +386,7 @@ int main(void)
         TEST(status_is_sent_as_it_is),
         TEST(degraded_state_lasts_until_it_is_over),
         TEST(causes_beyond_the_last_do_no_harm),
+        TEST(timer_counts_from_when_it_is_set),
         TEST(text_that_is_no_utf8_is_told_all_the_same),
         TEST(child_that_is_done_says_so_and_is_silent),
         TEST(end_of_the_parent_is_noticed),
