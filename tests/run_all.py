@@ -25,6 +25,7 @@ import tap
 ROOT = Path(__file__).resolve().parent.parent
 LIMIT_S = {"unit": 60, "fuzz": 120, "process": 300, "lint": 600, "xen": 1500}
 SLOWEST_SHOWN = 10
+LAB_MB = 4096  # two hosts, their emulators, and snapshots in the page cache
 # Not: warnings, and complaints of a leak check that was itself killed.
 SANITIZER_ERROR = re.compile(r"ERROR: \w+Sanitizer|runtime error:")
 
@@ -161,7 +162,7 @@ def show(outcome):
         sys.stdout.flush()
 
 
-def run_jobs(jobs, build, factor, workers):
+def run_jobs(jobs, build, factor, workers, labs):
     """Light ones first, then process tests, which want their processor for themselves, last what boots hosts."""
     outcomes = []
     phases = ([j for j in jobs if j.kind not in ("process", "xen")],
@@ -176,23 +177,40 @@ def run_jobs(jobs, build, factor, workers):
         if job.kind == "process" and job.alone:
             outcomes.append(run_job(job, build, factor))
             show(outcomes[-1])
-    outcomes += run_xen_jobs([j for j in jobs if j.kind == "xen"], build, factor)
+    outcomes += run_xen_jobs([j for j in jobs if j.kind == "xen"], build, factor, labs)
     return once_more(outcomes, build, factor)
 
 
-def run_xen_jobs(jobs, build, factor):
-    """One after the other: each keeps two processors busy. What they boot is made once, before their time counts; if it
-    cannot be made, they are told why and skip every case."""
-    settings, outcomes = {}, []
-    if jobs:
-        print("the laboratory of the xen tests: packages and images", flush=True)
-        made = subprocess.run([sys.executable, ROOT / "tests/xen/lab", "build"], capture_output=True, text=True,
-                              stdin=subprocess.DEVNULL)
-        if made.returncode:
-            settings["REMUS_NO_LAB"] = (made.stderr.strip().splitlines() or ["no laboratory"])[-1]
-    for job in jobs:
-        outcomes.append(run_job(job, build, factor, **settings))
-        show(outcomes[-1])
+def make_laboratory():
+    """What the xen tests boot, made once, before their time counts. If it cannot be made, they are told why and skip
+    every case: the settings that do this."""
+    print("the laboratory of the xen tests: packages and images", flush=True)
+    made = subprocess.run([sys.executable, ROOT / "tests/xen/lab", "build"], capture_output=True, text=True,
+                          stdin=subprocess.DEVNULL)
+    if made.returncode:
+        return {"REMUS_NO_LAB": (made.stderr.strip().splitlines() or ["no laboratory"])[-1]}
+    return {}
+
+
+def room_for(labs):
+    """No more laboratories than memory allows: one that finds none would skip its cases."""
+    available = re.search(r"^MemAvailable: +(\d+) kB$", Path("/proc/meminfo").read_text(), re.MULTILINE)
+    return max(1, min(labs, int(available.group(1)) // 1024 // LAB_MB))
+
+
+def run_xen_jobs(jobs, build, factor, labs):
+    """First those that run alone, which try the laboratory itself and leave booted hosts in the cache; then several
+    laboratories at a time, since each has one processor idle for half of the time. The longest begin."""
+    outcomes = []
+    settings = make_laboratory() if jobs else {}
+    phases = [(1, [job for job in jobs if job.alone]), (room_for(labs), [job for job in jobs if not job.alone])]
+    for width, phase in phases:
+        with concurrent.futures.ThreadPoolExecutor(width) as pool:
+            futures = [pool.submit(run_job, job, build, factor, **settings)
+                       for job in sorted(phase, key=lambda job: -job.limit_s)]
+            for future in concurrent.futures.as_completed(futures):
+                outcomes.append(future.result())
+                show(outcomes[-1])
     return outcomes
 
 
@@ -254,6 +272,7 @@ def main():
     parser.add_argument("--no-xen", action="store_true", help="without the tests on emulated Xen hosts")
     parser.add_argument("--on-request", action="store_true", help="also the tests that take many minutes")
     parser.add_argument("--workers", type=int, default=2, help="tests at a time (default 2)")
+    parser.add_argument("--labs", type=int, default=2, help="laboratories of Xen hosts at a time (default 2)")
     parser.add_argument("--time-factor", type=float, default=1, help="multiplies every time limit")
     args = parser.parse_args()
 
@@ -265,7 +284,7 @@ def main():
         return 0
     if not args.on_request:
         jobs = without_the_long_ones(jobs)
-    return summary(run_jobs(jobs, Path(args.build).resolve(), args.time_factor, args.workers))
+    return summary(run_jobs(jobs, Path(args.build).resolve(), args.time_factor, args.workers, args.labs))
 
 
 if __name__ == "__main__":

@@ -1,5 +1,6 @@
 #!/usr/bin/env python3
 # SPDX-License-Identifier: GPL-2.0-or-later
+# run-alone
 """The laboratory itself: two Xen hosts boot, a guest on one of them answers from outside, faults are
 what they claim to be, and nothing is left behind.
 

@@ -1,6 +1,5 @@
 #!/usr/bin/env python3
 # SPDX-License-Identifier: GPL-2.0-or-later
-# on-request
 # time-limit-s: 1500
 """The network of a guest that is protected between two emulated Xen hosts."""
 

@@ -1,6 +1,6 @@
 #!/usr/bin/env python3
 # SPDX-License-Identifier: GPL-2.0-or-later
-# time-limit-s: 1500
+# time-limit-s: 2000
 """A Linux guest protected from one emulated Xen host to another: power cuts, frames, what an operator does."""
 
 import sys
