@@ -1,6 +1,10 @@
 /* SPDX-License-Identifier: GPL-2.0-or-later */
 #include "tests/unit/sim_process.h"
 
+#include <sys/socket.h>
+
+#include "engine/hv/sim/sim_impl.h"
+
 static void one_logs_the_other_is_refused(void **state)
 {
     struct sim_test *t = *state;
@@ -106,6 +110,25 @@ static void crash_and_shutdown_are_told_apart(void **state)
     hv_end(vm);
 }
 
+/* A VM that powers off leaves requests unread: its connection is reset, behind its last word. */
+static void shutdown_is_heard_before_a_reset(void **state)
+{
+    static struct sim_conn c;
+    const struct sim_msg note = {.op = SIM_NOTE_SHUTDOWN};
+    int pair[2];
+
+    (void)state;
+    assert_int_equal(socketpair(AF_UNIX, SOCK_SEQPACKET | SOCK_CLOEXEC, 0, pair), 0);
+    sim_conn_init(&c, pair[0]);
+    assert_int_equal(sim_send(pair[1], &note, NULL, NULL, 0), 0);
+    assert_int_equal(sim_conn_post(&c, SIM_RESUME), 0);
+    close(pair[1]);
+    sim_conn_drain(&c);
+    assert_true(c.eof);
+    assert_true(c.shutdown);
+    sim_conn_close(&c);
+}
+
 static void destroyed_vm_is_gone_even_if_it_hangs(void **state)
 {
     struct sim_test *t = *state;
@@ -132,9 +155,12 @@ static void destroyed_vm_is_gone_even_if_it_hangs(void **state)
 int main(void)
 {
     const struct CMUnitTest tests[] = {
-        TEST(one_logs_the_other_is_refused),         TEST(lost_connection_resumes_an_end_does_not),
-        TEST(vm_that_does_not_stop_in_time_runs_on), TEST(crash_and_shutdown_are_told_apart),
+        TEST(one_logs_the_other_is_refused),
+        TEST(lost_connection_resumes_an_end_does_not),
+        TEST(vm_that_does_not_stop_in_time_runs_on),
+        TEST(crash_and_shutdown_are_told_apart),
         TEST(destroyed_vm_is_gone_even_if_it_hangs),
+        cmocka_unit_test(shutdown_is_heard_before_a_reset),
     };
 
     if (!sim_test_program()) {

@@ -87,13 +87,12 @@ int sim_recv(int fd, struct sim_msg *msg, void *payload, int fds[SIM_FDS_MAX], s
     ssize_t n;
 
     *nfds = 0;
+    /* A peer that closed with packets unread: told once, ahead of what it has sent. */
     do
         n = recvmsg(fd, &head, MSG_DONTWAIT | MSG_CMSG_CLOEXEC);
-    while (n < 0 && errno == EINTR);
-    if (n == 0 || (n < 0 && errno == ECONNRESET))
-        return 0;
-    if (n < 0)
-        return -1;
+    while (n < 0 && (errno == EINTR || errno == ECONNRESET));
+    if (n <= 0)
+        return (int)n;
     *nfds = take_fds(&head, fds);
     if ((head.msg_flags & (MSG_TRUNC | MSG_CTRUNC)) || (size_t)n < sizeof(*msg) ||
         msg->len != (size_t)n - sizeof(*msg)) {
