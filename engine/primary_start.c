@@ -8,10 +8,10 @@
 #define MIB (1024LL * 1024)
 
 /** Going on from a record failed: the record stays as it is. */
-static void not_resumed(struct primary *p, int error, const struct err *err)
+static void not_resumed(struct primary *p, bool absent, const struct err *err)
 {
     child_event(&p->child, LOG_LEVEL_ERROR, "not-resumed", "protection not resumed: %s", err->text);
-    if (error == ENOENT) { /* the VM is not here any more */
+    if (absent) { /* the VM is not here any more */
         primary_end(p);
         return;
     }
@@ -29,19 +29,24 @@ static enum hv_suspend suspend_wanted(const struct primary *p)
                                                          : (enum hv_suspend)p->rec.suspend;
 }
 
+static const char unknown_vm[] = "unknown-vm";
+
 static int open_vm(struct primary *p, const char **code, struct err *err)
 {
     *code = "failed";
     if (hv_open(p->conf->backend, p->conf->backend_conf, &p->hv, err) < 0)
         return -1;
     if (hv_find(p->hv, p->child.uuid_text, &p->info, err) < 0) {
-        *code = "unknown-vm";
+        if (errno == ENOENT)
+            *code = unknown_vm;
         return -1;
     }
     child_set_name(&p->child, p->info.name);
     *code = "refused";
-    if (p->info.refuse[0])
+    if (p->info.refuse[0]) {
+        errno = EPERM;
         return err_set(err, "", "%s cannot be protected: %s", p->info.name, p->info.refuse);
+    }
     return hv_attach(p->hv, &p->child.uuid, suspend_wanted(p), &p->vm, err);
 }
 
@@ -139,7 +144,7 @@ void primary_start(struct primary *p, json_t *cmd, json_int_t id)
     if (rc == 0 && p->rec.state == VM_PROTECTING)
         rc = start_silent(p, &err);
     if (rc < 0 && id == 0) {
-        not_resumed(p, errno, &err);
+        not_resumed(p, code == unknown_vm, &err);
         return;
     }
     if (rc < 0) {

@@ -2,6 +2,7 @@
 #include "engine/hv/hv_fault.h"
 
 #include <errno.h>
+#include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
 
@@ -70,7 +71,13 @@ static void fault_close(struct hv *hv)
 
 static int fault_find(struct hv *hv, const char *which, struct hv_info *ret, struct err *err)
 {
-    PASS("find", hv_find(hv_in(hv), which, ret, err));
+    struct err why;
+
+    if (hv_fault_due("find", err) || hv_find(hv_in(hv), which, ret, err))
+        return -1;
+    if (hv_fault_due("refuse", &why))
+        snprintf(ret->refuse, sizeof(ret->refuse), "%s", why.text);
+    return 0;
 }
 
 static int fault_attach(struct hv *hv, const struct uuid *uuid, enum hv_suspend suspend,
