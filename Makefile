@@ -105,7 +105,8 @@ HELPERS    := $(patsubst tests/process/%.c,$(BUILD)/helpers/%,$(wildcard tests/p
 XEN_HELPERS := $(if $(XEN_LIB),$(patsubst tests/xen/tools/%.c,$(BUILD)/helpers/xen/%,$(wildcard tests/xen/tools/*.c)))
 # Programs that `remus-bench xen` puts on the laboratory's hosts.
 BENCH_XEN  := $(patsubst bench/xen/%.c,$(BUILD)/bench-xen/%,$(wildcard bench/xen/*.c))
-TEST_LIBS  := $(call libs,engine backupd tools tools/sim engine/hv/xen/format $(CORE_LIBS))
+# The xen backend without its libraries: what a test takes of it finds a Xen of the test's own.
+TEST_LIBS  := $(call libs,engine backupd tools tools/sim $(XEN_LIB) engine/hv/xen/format $(CORE_LIBS))
 
 .PHONY: all tests check check-asan check-xen demo lint fuzz fuzzers bench deps install uninstall clean format
 .PHONY: libs-found FORCE

@@ -106,13 +106,28 @@ int xen_dom_by_uuid(const struct xen_hv *x, const struct uuid *uuid, enum xen_wh
     return 0;
 }
 
-int xen_dom_info(const struct xen_hv *x, uint32_t domid, const struct uuid *uuid,
+int xen_dom_last(const struct xen_hv *x, uint32_t domid, const struct uuid *uuid,
                  xc_domaininfo_t *ret)
 {
     int n = xc_domain_getinfolist(x->xch, domid, 1, ret);
 
-    if (n == 1 && ret->domain == domid && !(ret->flags & XEN_DOMINF_dying) &&
-        memcmp(ret->handle, uuid->byte, sizeof(uuid->byte)) == 0)
+    if (n < 0) { /* which says nothing of the domain */
+        if (errno == ESRCH)
+            errno = EIO;
+        return -1;
+    }
+    if (n == 1 && ret->domain == domid && memcmp(ret->handle, uuid->byte, sizeof(uuid->byte)) == 0)
+        return 0;
+    errno = ESRCH;
+    return -1;
+}
+
+int xen_dom_info(const struct xen_hv *x, uint32_t domid, const struct uuid *uuid,
+                 xc_domaininfo_t *ret)
+{
+    if (xen_dom_last(x, domid, uuid, ret))
+        return -1;
+    if (!(ret->flags & XEN_DOMINF_dying))
         return 0;
     errno = ESRCH;
     return -1;

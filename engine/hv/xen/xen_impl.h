@@ -35,8 +35,14 @@ enum xen_who { XEN_VMS, XEN_REPLICAS, XEN_ANY };
 int xen_dom_by_uuid(const struct xen_hv *x, const struct uuid *uuid, enum xen_who who,
                     xc_domaininfo_t *ret) MUST_CHECK;
 
-/** `info` of domain `domid`, not dying and of this UUID; -1 with errno=ESRCH, `err` untouched. */
+/**
+ * `info` of domain `domid`, of this UUID and not dying. -1 with errno, `err` untouched: ESRCH,
+ * there is none; anything else: Xen does not tell.
+ */
 int xen_dom_info(const struct xen_hv *x, uint32_t domid, const struct uuid *uuid,
+                 xc_domaininfo_t *ret) MUST_CHECK;
+/** The same, of one that is dying as well: our mappings of its memory keep it until they go. */
+int xen_dom_last(const struct xen_hv *x, uint32_t domid, const struct uuid *uuid,
                  xc_domaininfo_t *ret) MUST_CHECK;
 
 /** By UUID text or name, as hv.h's find. */

@@ -105,14 +105,14 @@ int xen_dom_destroy(const struct xen_hv *x, uint32_t domid, const struct uuid *u
     struct xen_job job;
 
     if (xen_dom_info(x, domid, uuid, &info))
-        return 0;
+        return errno == ESRCH ? 0 : err_errno(err, "", "domain %u", domid);
     if (xen_job_start(&job, x, destroy_job, -1, &domid))
         return err_errno(err, "", "cannot destroy domain %u", domid);
     xen_job_ended(&job, DESTROY_MS);
     xen_job_finish(&job);
     /* Somebody else may have been about it too: what counts is that it is gone. */
     struct mono start = mono_now();
-    while (xen_dom_info(x, domid, uuid, &info) == 0) {
+    while (xen_dom_info(x, domid, uuid, &info) == 0 || errno != ESRCH) {
         if (mono_sub(mono_now(), start) > GONE_MS * NS_PER_MS) {
             errno = EIO;
             return err_set(err, "see xl destroy", "domain %u is still there", domid);

@@ -209,5 +209,5 @@ int xen_fetch_dirty(struct hv_vm *vm, struct bitmap *dirty, struct err *err)
     if (v->log.fresh)
         bitmap_or(dirty, &v->mem.ram);
     v->log.fresh = false;
-    return fresh ? map_new(v, dirty, err) : 0;
+    return fresh && map_new(v, dirty, err) ? lost(v, err, "new memory cannot be mapped") : 0;
 }

@@ -62,15 +62,16 @@ void xen_suspend_kernel_asked(struct xen_vm *v)
 
 /* ---- stop ---- */
 
-enum answer { GONE = -1, NOT_YET, SUSPENDED, REFUSED };
+enum answer { GONE = -1, NOT_YET, SUSPENDED, REFUSED, UNKNOWN };
 
-/* GONE: errno=ESRCH. */
+/* GONE: errno=ESRCH. UNKNOWN: Xen does not tell. */
 static enum answer look(struct xen_vm *v)
 {
     xc_domaininfo_t info;
 
     if (xen_dom_info(v->x, v->domid, &v->uuid, &info))
-        return GONE;
+        return errno == ESRCH ? GONE : UNKNOWN;
+    v->suspend.paused = (info.flags & XEN_DOMINF_paused) != 0;
     if (!(info.flags & XEN_DOMINF_shutdown))
         return NOT_YET;
     if (!xen_dom_suspended(&info)) {
@@ -93,6 +94,8 @@ static enum answer await(struct xen_vm *v, struct mono end)
             poll(&event, 1, left < LOOK_MS ? (int)left : LOOK_MS);
         bool heard = take_event(s);
         enum answer seen = look(v);
+        if (seen == UNKNOWN)
+            seen = NOT_YET;
         if (seen != NOT_YET || left <= 0 || xen_suspend_hung_up(v))
             return seen;
         listen_again(s);
@@ -109,6 +112,7 @@ static int ask(struct xen_vm *v)
 
     (void)!take_event(s); /* what comes from now on is an answer */
     listen_again(s);
+    s->asked = mono_now();
     if (s->now.driver) {
         s->by_driver = true;
         return xenevtchn_notify(s->xce, (evtchn_port_t)s->port);
@@ -117,10 +121,24 @@ static int ask(struct xen_vm *v)
     return xen_xs_write(v->x, path, "suspend");
 }
 
-/* As await; what was asked before may be obeyed only now. */
+/* What was asked before may be obeyed only now; but a kernel that could not freeze a task has
+ * forgotten it. */
+static bool still_asked(struct xen_vm *v)
+{
+    struct xen_suspend *s = &v->suspend;
+
+    if (!s->late || mono_before(mono_now(), mono_add(s->asked, KERNEL_TRIES_S * NS_PER_S)))
+        return s->late;
+    s->late = false;
+    if (s->changed)
+        xen_suspend_review(v);
+    return false;
+}
+
+/* As await. */
 static enum answer request(struct xen_vm *v, struct mono end)
 {
-    return v->suspend.late || ask(v) == 0 ? await(v, end) : GONE;
+    return still_asked(v) || ask(v) == 0 ? await(v, end) : GONE;
 }
 
 /* True when the guest had not seen the request and will not see it any more. */
@@ -153,7 +171,7 @@ static int not_stopped(struct xen_vm *v, bool refused, int timeout_ms, struct er
     struct xen_suspend *s = &v->suspend;
 
     s->late = !refused && !take_back(v);
-    if (s->now.driver && ++s->failures >= FAILURES_MAX)
+    if (s->now.driver && !s->paused && ++s->failures >= FAILURES_MAX)
         xen_suspend_give_up(v);
     errno = ETIMEDOUT;
     if (refused)

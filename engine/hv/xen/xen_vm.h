@@ -19,10 +19,12 @@ struct xen_suspend {
     bool masked;         /* an event was taken, and no other is wanted yet */
     bool plain;          /* the driver tells a cancelled suspend by itself */
     bool late;           /* it was asked, did not suspend in time, and may yet */
-    bool refuses;        /* the driver says so when it does not suspend */
-    bool by_driver;      /* the driver was asked since the last resume */
-    unsigned failures;   /* stops in a row that the driver has missed */
-    bool changed;        /* what the driver says of itself; to be reviewed while nothing is asked */
+    struct mono asked;
+    bool paused;       /* when last looked at: it cannot answer */
+    bool refuses;      /* the driver says so when it does not suspend */
+    bool by_driver;    /* the driver was asked since the last resume */
+    unsigned failures; /* stops in a row that the driver has missed */
+    bool changed;      /* what the driver says of itself; to be reviewed while nothing is asked */
     struct mono reviewed;
     struct mono kernel_until; /* until then the kernel may obey an earlier request, or another's */
     unsigned driver_events,

@@ -94,25 +94,9 @@ static void undo_stop(struct xen_vm *v)
         log_info("domain %u had suspended, late or for another tool: resumed", v->domid);
 }
 
-enum hv_gone xen_gone(struct hv_vm *vm)
+static enum hv_gone how_it_ended(const xc_domaininfo_t *info)
 {
-    struct xen_vm *v = xen_vm_of(vm);
-    xc_domaininfo_t info;
-
-    xen_watch_drain(v);
-    xen_suspend_idle_event(v);
-    if (xen_dom_info(v->x, v->domid, &v->uuid, &info))
-        return HV_CRASHED;
-    if (!(info.flags & XEN_DOMINF_shutdown)) {
-        review_driver(v);
-        return HV_ALIVE;
-    }
-    if (xen_dom_suspended(&info)) {
-        if (!vm->stopped)
-            undo_stop(v);
-        return HV_ALIVE;
-    }
-    switch ((info.flags >> XEN_DOMINF_shutdownshift) & XEN_DOMINF_shutdownmask) {
+    switch ((info->flags >> XEN_DOMINF_shutdownshift) & XEN_DOMINF_shutdownmask) {
     case SHUTDOWN_poweroff:
     case SHUTDOWN_reboot: /* what comes after is another domain */
     case SHUTDOWN_soft_reset:
@@ -120,4 +104,25 @@ enum hv_gone xen_gone(struct hv_vm *vm)
     default:
         return HV_CRASHED;
     }
+}
+
+enum hv_gone xen_gone(struct hv_vm *vm)
+{
+    struct xen_vm *v = xen_vm_of(vm);
+    xc_domaininfo_t info;
+
+    xen_watch_drain(v);
+    xen_suspend_idle_event(v);
+    if (xen_dom_last(v->x, v->domid, &v->uuid, &info))
+        return errno == ESRCH ? HV_CRASHED : HV_ALIVE;
+    /* Before it is looked at whether it is dying: xl destroys at once what has powered off. */
+    if ((info.flags & XEN_DOMINF_shutdown) && !xen_dom_suspended(&info))
+        return how_it_ended(&info);
+    if (info.flags & XEN_DOMINF_dying)
+        return HV_CRASHED;
+    if (!(info.flags & XEN_DOMINF_shutdown))
+        review_driver(v);
+    else if (!vm->stopped)
+        undo_stop(v);
+    return HV_ALIVE;
 }

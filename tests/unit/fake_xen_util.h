@@ -1,0 +1,401 @@
+/* SPDX-License-Identifier: GPL-2.0-or-later */
+#ifndef REMUS_TESTS_FAKE_XEN_UTIL_H
+#define REMUS_TESTS_FAKE_XEN_UTIL_H
+
+#include <setjmp.h>
+#include <stdarg.h>
+#include <stddef.h>
+#include <stdint.h>
+#include <cmocka.h>
+
+#include <errno.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+#include <sys/eventfd.h>
+#include <unistd.h>
+
+#include "engine/hv/xen/xen_vm.h"
+
+/**
+ * Xen in memory of the test, in place of its libraries: one domain, its suspend channel, xenstore
+ * with watches. The guest is what the test does with it; `fake.guest` runs whenever the guest was
+ * asked to suspend, by whichever way.
+ */
+#define FAKE_DOMID 7
+#define FAKE_NODES 32
+
+struct fake_node {
+    char path[XEN_PATH_MAX], value[64];
+};
+
+static struct fake_xen {
+    bool there;
+    int list_error; /* Xen does not tell of domains */
+    uint32_t flags; /* of the domain */
+    unsigned code;  /* of its shutdown */
+    void (*guest)(void);
+    unsigned asked_driver, asked_kernel, resumed_plain, resumed_fast;
+    int channel;         /* eventfd: the event channel's */
+    uint32_t guest_port; /* connected; 0: the guest has closed it */
+    struct fake_node node[FAKE_NODES];
+    struct fake_node watch[8]; /* value: its token */
+    int told;                  /* eventfd: of the watches */
+    struct fake_node event[32];
+    unsigned events;
+} fake;
+
+static inline void fake_wake(int fd)
+{
+    const uint64_t one = 1;
+
+    assert_int_equal(write(fd, &one, sizeof(one)), sizeof(one));
+}
+
+static inline void fake_calm(int fd)
+{
+    uint64_t all;
+
+    (void)!read(fd, &all, sizeof(all));
+}
+
+static inline void fake_start(void)
+{
+    fake = (struct fake_xen){.there = true,
+                             .channel = eventfd(0, EFD_NONBLOCK | EFD_CLOEXEC),
+                             .told = eventfd(0, EFD_NONBLOCK | EFD_CLOEXEC)};
+    assert_true(fake.channel >= 0 && fake.told >= 0);
+}
+
+static inline void fake_end(void)
+{
+    close(fake.channel);
+    close(fake.told);
+}
+
+/* ---- what the guest does ---- */
+
+static inline void fake_shut_down(unsigned code)
+{
+    fake.flags |= XEN_DOMINF_shutdown;
+    fake.code = code;
+    fake_wake(fake.channel);
+}
+
+static inline void fake_suspend(void)
+{
+    fake_shut_down(SHUTDOWN_suspend);
+}
+
+/* ---- xenstore ---- */
+
+static inline struct fake_node *fake_find(const char *path)
+{
+    for (size_t i = 0; i < FAKE_NODES; i++) {
+        if (strcmp(fake.node[i].path, path) == 0)
+            return &fake.node[i];
+    }
+    return NULL;
+}
+
+static inline void fake_tell(const char *path, const char *token)
+{
+    assert_true(fake.events < sizeof(fake.event) / sizeof(fake.event[0]));
+    struct fake_node *e = &fake.event[fake.events++];
+    snprintf(e->path, sizeof(e->path), "%s", path);
+    snprintf(e->value, sizeof(e->value), "%s", token);
+    fake_wake(fake.told);
+}
+
+/** Anybody writes, and watches tell; NULL: removes. */
+static inline void fake_write(const char *path, const char *value)
+{
+    struct fake_node *n = fake_find(path);
+
+    if (!n)
+        n = fake_find("");
+    assert_non_null(n);
+    snprintf(n->path, sizeof(n->path), "%s", value ? path : "");
+    snprintf(n->value, sizeof(n->value), "%s", value ? value : "");
+    for (size_t i = 0; i < sizeof(fake.watch) / sizeof(fake.watch[0]); i++) {
+        size_t len = strlen(fake.watch[i].path);
+        if (len && strncmp(path, fake.watch[i].path, len) == 0)
+            fake_tell(path, fake.watch[i].value);
+    }
+}
+
+/** A node of the domain's own part. */
+static inline void fake_write_own(const char *node, const char *value)
+{
+    char path[XEN_PATH_MAX];
+
+    snprintf(path, sizeof(path), "/local/domain/%u/%s", FAKE_DOMID, node);
+    fake_write(path, value);
+}
+
+struct xs_handle *xs_open(unsigned long flags)
+{
+    (void)flags;
+    return (struct xs_handle *)&fake;
+}
+
+void xs_close(struct xs_handle *h)
+{
+    (void)h;
+}
+
+void *xs_read(struct xs_handle *h, xs_transaction_t t, const char *path, unsigned *len)
+{
+    struct fake_node *n = fake_find(path);
+
+    (void)h;
+    (void)t;
+    errno = ENOENT;
+    if (!n)
+        return NULL;
+    *len = (unsigned)strlen(n->value);
+    return strdup(n->value);
+}
+
+bool xs_write(struct xs_handle *h, xs_transaction_t t, const char *path, const void *data,
+              unsigned len)
+{
+    char value[64];
+
+    (void)h;
+    (void)t;
+    snprintf(value, sizeof(value), "%.*s", (int)len, (const char *)data);
+    fake_write(path, value);
+    if (strstr(path, "/control/shutdown") && strcmp(value, "suspend") == 0) {
+        fake.asked_kernel++;
+        if (fake.guest)
+            fake.guest();
+    }
+    return true;
+}
+
+bool xs_rm(struct xs_handle *h, xs_transaction_t t, const char *path)
+{
+    (void)h;
+    (void)t;
+    fake_write(path, NULL);
+    return true;
+}
+
+/* Children of `path`, in one block as the library gives them. */
+char **xs_directory(struct xs_handle *h, xs_transaction_t t, const char *path, unsigned *num)
+{
+    size_t len = strlen(path);
+    char **list = calloc(1, FAKE_NODES * (sizeof(char *) + 64));
+    char *text = (char *)(list + FAKE_NODES);
+
+    (void)h;
+    (void)t;
+    *num = 0;
+    for (size_t i = 0; i < FAKE_NODES; i++) {
+        const char *at = fake.node[i].path;
+        if (strncmp(at, path, len) != 0 || at[len] != '/')
+            continue;
+        snprintf(text, 64, "%.*s", (int)strcspn(at + len + 1, "/"), at + len + 1);
+        if (*num == 0 || strcmp(list[*num - 1], text) != 0)
+            list[(*num)++] = text;
+        text += 64;
+    }
+    return list;
+}
+
+xs_transaction_t xs_transaction_start(struct xs_handle *h)
+{
+    (void)h;
+    return 1;
+}
+
+bool xs_transaction_end(struct xs_handle *h, xs_transaction_t t, bool abort)
+{
+    (void)h;
+    (void)t;
+    (void)abort;
+    return true;
+}
+
+bool xs_watch(struct xs_handle *h, const char *path, const char *token)
+{
+    size_t i = 0;
+
+    (void)h;
+    while (fake.watch[i].path[0])
+        assert_true(++i < sizeof(fake.watch) / sizeof(fake.watch[0]));
+    snprintf(fake.watch[i].path, sizeof(fake.watch[i].path), "%s", path);
+    snprintf(fake.watch[i].value, sizeof(fake.watch[i].value), "%s", token);
+    fake_tell(path, token); /* the first event only says that the watch is there */
+    return true;
+}
+
+bool xs_unwatch(struct xs_handle *h, const char *path, const char *token)
+{
+    (void)h;
+    for (size_t i = 0; i < sizeof(fake.watch) / sizeof(fake.watch[0]); i++) {
+        if (strcmp(fake.watch[i].path, path) == 0 && strcmp(fake.watch[i].value, token) == 0)
+            fake.watch[i].path[0] = '\0';
+    }
+    return true;
+}
+
+int xs_fileno(struct xs_handle *h)
+{
+    (void)h;
+    return fake.told;
+}
+
+char **xs_check_watch(struct xs_handle *h)
+{
+    (void)h;
+    fake_calm(fake.told);
+    if (fake.events == 0) {
+        errno = EAGAIN;
+        return NULL;
+    }
+    struct fake_node *n = malloc(2 * sizeof(char *) + sizeof(*n));
+    char **event = (char **)n;
+    struct fake_node *copy = (struct fake_node *)(event + 2);
+    *copy = fake.event[0];
+    event[XS_WATCH_PATH] = copy->path;
+    event[XS_WATCH_TOKEN] = copy->value;
+    memmove(fake.event, fake.event + 1, --fake.events * sizeof(fake.event[0]));
+    return event;
+}
+
+/* ---- event channels ---- */
+
+xenevtchn_handle *xenevtchn_open(struct xentoollog_logger *logger, unsigned flags)
+{
+    (void)logger;
+    (void)flags;
+    return (xenevtchn_handle *)&fake;
+}
+
+int xenevtchn_close(xenevtchn_handle *xce)
+{
+    (void)xce;
+    return 0;
+}
+
+int xenevtchn_fd(xenevtchn_handle *xce)
+{
+    (void)xce;
+    return fake.channel;
+}
+
+xenevtchn_port_or_error_t xenevtchn_pending(xenevtchn_handle *xce)
+{
+    (void)xce;
+    fake_calm(fake.channel);
+    return 1;
+}
+
+int xenevtchn_unmask(xenevtchn_handle *xce, evtchn_port_t port)
+{
+    (void)xce;
+    (void)port;
+    return 0;
+}
+
+int xenevtchn_notify(xenevtchn_handle *xce, evtchn_port_t port)
+{
+    (void)xce;
+    (void)port;
+    fake.asked_driver++;
+    if (fake.guest)
+        fake.guest();
+    return 0;
+}
+
+xenevtchn_port_or_error_t xenevtchn_bind_interdomain(xenevtchn_handle *xce, uint32_t domid,
+                                                     evtchn_port_t remote_port)
+{
+    (void)xce;
+    (void)domid;
+    fake.guest_port = remote_port;
+    return 1;
+}
+
+int xenevtchn_unbind(xenevtchn_handle *xce, evtchn_port_t port)
+{
+    (void)xce;
+    (void)port;
+    return 0;
+}
+
+int xc_evtchn_status(xc_interface *xch, xc_evtchn_status_t *status)
+{
+    (void)xch;
+    status->status = fake.guest_port ? EVTCHNSTAT_interdomain : EVTCHNSTAT_closed;
+    return 0;
+}
+
+int xc_evtchn_alloc_unbound(xc_interface *xch, uint32_t dom, uint32_t remote_dom)
+{
+    (void)xch;
+    (void)dom;
+    (void)remote_dom;
+    return 5;
+}
+
+int xc_domain_subscribe_for_suspend(xc_interface *xch, uint32_t domid, evtchn_port_t port)
+{
+    (void)xch;
+    (void)domid;
+    (void)port;
+    return 0;
+}
+
+int xc_suspend_evtchn_init_sane(xc_interface *xch, struct xenevtchn_handle *xce, uint32_t domid,
+                                int port, int *lockfd)
+{
+    (void)xch;
+    (void)xce;
+    (void)domid;
+    *lockfd = -1;
+    fake.guest_port = (uint32_t)port;
+    return 1;
+}
+
+int xc_suspend_evtchn_release(xc_interface *xch, struct xenevtchn_handle *xce, uint32_t domid,
+                              int port, int *lockfd)
+{
+    (void)xch;
+    (void)xce;
+    (void)domid;
+    (void)port;
+    (void)lockfd;
+    return 0;
+}
+
+/* ---- the domain ---- */
+
+int xc_domain_getinfolist(xc_interface *xch, uint32_t first, unsigned most, xc_domaininfo_t *ret)
+{
+    (void)xch;
+    if (fake.list_error) {
+        errno = fake.list_error;
+        return -1;
+    }
+    if (!fake.there || first > FAKE_DOMID || most == 0)
+        return 0;
+    *ret = (xc_domaininfo_t){.domain = FAKE_DOMID, .flags = fake.flags};
+    if (fake.flags & XEN_DOMINF_shutdown)
+        ret->flags |= fake.code << XEN_DOMINF_shutdownshift;
+    return 1;
+}
+
+int xc_domain_resume(xc_interface *xch, uint32_t domid, int fast)
+{
+    (void)xch;
+    (void)domid;
+    fake.resumed_fast += fast != 0;
+    fake.resumed_plain += fast == 0;
+    fake.flags &= ~(uint32_t)XEN_DOMINF_shutdown;
+    return 0;
+}
+
+#endif

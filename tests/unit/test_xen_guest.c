@@ -1,0 +1,200 @@
+/* SPDX-License-Identifier: GPL-2.0-or-later */
+#ifndef REMUS_XEN
+#include <stdio.h>
+
+int main(void)
+{
+    puts("built without Xen");
+    return 77;
+}
+#else
+#include "tests/unit/fake_xen_util.h"
+
+/* How a guest of Xen is stopped, and what its end is taken for. */
+
+struct world {
+    struct xen_hv x;
+    struct xen_vm v;
+};
+
+static int attach(struct world *w, const char *driver_port)
+{
+    struct err err;
+
+    fake_start();
+    if (driver_port) {
+        fake_write_own("device/suspend/event-channel", driver_port);
+        fake_write_own("device/suspend/event-channel/version", "1.0");
+        fake_write_own("device/suspend/event-channel/capabilities", "restore plain-resume");
+    }
+    *w = (struct world){.x.xs = xs_open(0),
+                        .v = {.domid = FAKE_DOMID, .suspend.port = -1, .watch = -1}};
+    w->v.x = &w->x;
+    w->v.vm.ops = &(const struct hv_ops){.stop = xen_stop, .resume = xen_resume, .gone = xen_gone};
+    return xen_watch_open(&w->v, &err) || xen_suspend_open(&w->v, HV_SUSPEND_AUTO, &err);
+}
+
+static int with_kernel(void **state)
+{
+    static struct world w;
+
+    *state = &w;
+    return attach(&w, NULL);
+}
+
+static int with_driver(void **state)
+{
+    static struct world w;
+
+    *state = &w;
+    return attach(&w, "9");
+}
+
+static int detach(void **state)
+{
+    struct world *w = *state;
+
+    xen_suspend_close(&w->v);
+    xen_watch_close(&w->v);
+    fake_end();
+    return 0;
+}
+
+static void fails_to_stop(struct world *w)
+{
+    struct err err;
+
+    assert_int_equal(xen_stop(&w->v.vm, 1, &err), -1);
+    assert_int_equal(errno, ETIMEDOUT);
+}
+
+/* A kernel takes the request off the node before it tries to freeze its tasks. */
+static void take_request(void)
+{
+    fake_write_own("control/shutdown", "");
+}
+
+static void request_that_the_kernel_took_is_waited_for(void **state)
+{
+    struct world *w = *state;
+    struct err err;
+
+    fake.guest = take_request;
+    fails_to_stop(w);
+    fails_to_stop(w);
+    assert_int_equal(fake.asked_kernel, 1);
+    fake_suspend();
+    assert_int_equal(xen_stop(&w->v.vm, 1, &err), 0);
+    assert_int_equal(xen_resume(&w->v.vm, &err), 0);
+    assert_int_equal(fake.resumed_fast, 1);
+}
+
+static void kernel_that_could_not_freeze_is_asked_again(void **state)
+{
+    struct world *w = *state;
+
+    fake.guest = take_request;
+    fails_to_stop(w);
+    w->v.suspend.asked = mono_add(w->v.suspend.asked, -61 * NS_PER_S);
+    fails_to_stop(w);
+    assert_int_equal(fake.asked_kernel, 2);
+    fails_to_stop(w);
+    assert_int_equal(fake.asked_kernel, 2);
+}
+
+static void request_that_nobody_saw_is_taken_back(void **state)
+{
+    struct world *w = *state;
+
+    fails_to_stop(w);
+    assert_string_equal(fake_find("/local/domain/7/control/shutdown")->value, "");
+    fails_to_stop(w);
+    assert_int_equal(fake.asked_kernel, 2);
+}
+
+static void silent_driver_is_given_up(void **state)
+{
+    struct world *w = *state;
+    struct err err;
+
+    for (int i = 0; i < 5; i++) {
+        assert_true(w->v.suspend.now.driver);
+        fails_to_stop(w);
+    }
+    assert_false(w->v.suspend.now.driver);
+    assert_true(w->v.suspend.now.failed);
+    fake.guest = fake_suspend;
+    assert_int_equal(xen_stop(&w->v.vm, 100, &err), 0);
+    assert_int_equal(fake.asked_kernel, 1);
+}
+
+static void driver_of_a_paused_guest_is_not_to_blame(void **state)
+{
+    struct world *w = *state;
+    struct err err;
+
+    fake.flags |= XEN_DOMINF_paused;
+    for (int i = 0; i < 20; i++)
+        fails_to_stop(w);
+    assert_true(w->v.suspend.now.driver);
+    assert_int_equal(fake.asked_driver, 1);
+    fake.flags = 0;
+    fake_suspend();
+    assert_int_equal(xen_stop(&w->v.vm, 1, &err), 0);
+    assert_int_equal(xen_resume(&w->v.vm, &err), 0);
+    assert_int_equal(fake.resumed_plain, 1);
+}
+
+static void what_xen_does_not_tell_is_no_end(void **state)
+{
+    struct world *w = *state;
+    struct err err;
+
+    fake.list_error = ENOMEM;
+    assert_int_equal(xen_gone(&w->v.vm), HV_ALIVE);
+    fails_to_stop(w);
+    fake.list_error = 0;
+    fake.guest = fake_suspend;
+    assert_int_equal(xen_stop(&w->v.vm, 100, &err), 0);
+    assert_int_equal(xen_gone(&w->v.vm), HV_ALIVE);
+}
+
+static void ends_are_told_apart(void **state)
+{
+    struct world *w = *state;
+
+    assert_int_equal(xen_gone(&w->v.vm), HV_ALIVE);
+    fake_shut_down(SHUTDOWN_poweroff);
+    assert_int_equal(xen_gone(&w->v.vm), HV_SHUTDOWN);
+    fake.flags |= XEN_DOMINF_dying; /* xl has begun to destroy it */
+    assert_int_equal(xen_gone(&w->v.vm), HV_SHUTDOWN);
+    fake.code = SHUTDOWN_reboot;
+    assert_int_equal(xen_gone(&w->v.vm), HV_SHUTDOWN);
+    fake.code = SHUTDOWN_crash;
+    assert_int_equal(xen_gone(&w->v.vm), HV_CRASHED);
+    fake.code = SHUTDOWN_suspend; /* xl destroy in the middle of an epoch */
+    assert_int_equal(xen_gone(&w->v.vm), HV_CRASHED);
+    fake.flags = XEN_DOMINF_dying;
+    assert_int_equal(xen_gone(&w->v.vm), HV_CRASHED);
+    fake.there = false;
+    assert_int_equal(xen_gone(&w->v.vm), HV_CRASHED);
+}
+
+#define KERNEL(f) cmocka_unit_test_setup_teardown(f, with_kernel, detach)
+#define DRIVER(f) cmocka_unit_test_setup_teardown(f, with_driver, detach)
+
+int main(void)
+{
+    const struct CMUnitTest tests[] = {
+        KERNEL(request_that_the_kernel_took_is_waited_for),
+        KERNEL(kernel_that_could_not_freeze_is_asked_again),
+        KERNEL(request_that_nobody_saw_is_taken_back),
+        DRIVER(silent_driver_is_given_up),
+        DRIVER(driver_of_a_paused_guest_is_not_to_blame),
+        KERNEL(what_xen_does_not_tell_is_no_end),
+        KERNEL(ends_are_told_apart),
+    };
+
+    return cmocka_run_group_tests(tests, NULL, NULL);
+}
+#endif
