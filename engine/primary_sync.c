@@ -1,6 +1,8 @@
 /* SPDX-License-Identifier: GPL-2.0-or-later */
 #include "engine/primary.h"
 
+#include <errno.h>
+
 /*
  * The first copy of a session is epoch 1, sent in place (WIRE_EPOCH_FULL) while the VM runs on its
  * own network: rounds over what is dirty, until little is left or rounds stop helping, then an
@@ -10,15 +12,21 @@
 /* Few enough that the final capture is an ordinary epoch. */
 #define FEW_PAGES 1024
 
+static int fetch(struct primary *p, struct err *err)
+{
+    p->logging = true;
+    int rc = hv_fetch_dirty(p->vm, &p->todo, err);
+    if (rc < 0 && errno == ESTALE) /* the next session starts another */
+        p->logging = false;
+    return rc;
+}
+
 /** All pages are to be sent, and what is written from here on is logged. */
 static int everything(struct primary *p, struct err *err)
 {
     bool fresh = !p->logging;
 
-    if (fresh && hv_log_start(p->vm, err) < 0)
-        return -1;
-    p->logging = hv_fetch_dirty(p->vm, &p->todo, err) == 0;
-    if (!p->logging)
+    if ((fresh && hv_log_start(p->vm, err) < 0) || fetch(p, err) < 0)
         return -1;
     /* A fresh log says that all memory is dirty: that is what there is, without holes. */
     if (fresh)
@@ -69,7 +77,7 @@ void primary_sync_round(struct primary *p)
     size_t before = bitmap_count(&p->todo);
 
     p->sync_done += before;
-    if (hv_fetch_dirty(p->vm, &p->todo, &err) < 0) {
+    if (fetch(p, &err) < 0) {
         primary_lost(p, "dirty-log", err.text);
         return;
     }

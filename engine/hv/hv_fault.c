@@ -123,7 +123,12 @@ static int fault_stop(struct hv_vm *vm, int timeout_ms, struct err *err)
 
 static int fault_fetch_dirty(struct hv_vm *vm, struct bitmap *dirty, struct err *err)
 {
-    PASS("fetch_dirty", hv_fetch_dirty(vm_in(vm), dirty, err));
+    if (hv_fault_due("fetch_dirty", err)) {
+        if (errno == ESTALE)
+            vm_in(vm)->logging = false;
+        return -1;
+    }
+    return hv_fetch_dirty(vm_in(vm), dirty, err);
 }
 
 static int fault_copy(struct hv_vm *vm, const uint64_t *pfn, size_t n, void *dst, struct err *err)

@@ -1,0 +1,77 @@
+#!/usr/bin/python3
+# SPDX-License-Identifier: GPL-2.0-or-later
+"""What the hypervisor refuses at the primary, by the backend that fails as it is told: no protection ends by it, and
+nothing is taken for what it is not."""
+import contextlib
+import os
+import signal
+import sys
+
+sys.path.insert(0, os.path.dirname(os.path.abspath(__file__)))
+from rig import Rig, wait_for  # noqa: E402
+import tap  # noqa: E402
+
+
+class Faulty:
+    """A VM protected by daemons whose hypervisor obeys the rules of a file; B is in no hurry to take over."""
+
+    def __init__(self, rig, rule=""):
+        self.rules = os.path.join(rig.dir, "rules")
+        self.write(rule)
+        backend = {h: {"backend": "fault", "backend_conf": f"sim:{rig.sim_dir(h)}"} for h in "AB"}
+        patient = {"detector_floor_ms": 10000, "detector_ceiling_ms": 20000}
+        self.a, self.b, self.vm = rig.protected_pair(
+            a_conf=backend["A"], b_conf={**backend["B"], **patient}, a_env={"REMUS_HV_FAULT_FILE": self.rules})
+
+    def write(self, rule):
+        with open(self.rules, "w", encoding="utf-8") as f:
+            f.write(rule + "\n")
+
+    @contextlib.contextmanager
+    def rule(self, rule):
+        self.write(rule)
+        yield
+        self.write("")
+
+    def wait_protected(self):
+        wait_for("it is protected", lambda: self.a.state(self.vm.uuid) == "protected" and
+                 self.b.state(self.vm.uuid) == "standby")
+
+
+def waits_for_the_vm(rule):
+    """A's process of the VM is killed, and for a while the next ones cannot have it."""
+    with Rig() as rig:
+        pair = Faulty(rig)
+        with pair.rule(rule):
+            os.kill(pair.a.child_pid(pair.vm.uuid), signal.SIGKILL)
+            wait_for("it cannot be had", lambda: pair.a.saw("not-resumed"))
+        pair.wait_protected()
+
+
+def test_hypervisor_away_for_a_while():
+    waits_for_the_vm("open ENOENT")
+
+
+def test_vm_unfit_for_a_while():
+    waits_for_the_vm("refuse ENOENT")
+
+
+def test_dirty_log_lost_in_a_first_copy():
+    """The next session starts a new log, and is not refused one first."""
+    with Rig() as rig:
+        pair = Faulty(rig, "fetch_dirty 2 ESTALE")
+        pair.wait_protected()
+        assert [e for e in pair.a.saw("unprotected") if "fetch_dirty" in e["text"]], pair.a.events()
+        assert pair.a.status(pair.vm.uuid)["generation"] == 2, pair.a.events()
+
+
+def test_dirty_log_not_read_at_first():
+    """It stays on, and is read by the next session."""
+    with Rig() as rig:
+        pair = Faulty(rig, "fetch_dirty 1 ENOMEM")
+        pair.wait_protected()
+        assert pair.a.status(pair.vm.uuid)["generation"] == 2, pair.a.events()
+
+
+if __name__ == "__main__":
+    sys.exit(tap.run([(n[5:].replace("_", " "), f) for n, f in sorted(globals().items()) if n.startswith("test_")]))
