@@ -60,7 +60,9 @@ void primary_hold(struct primary *p, unsigned why)
     p->holds |= why;
     if (!p->vm || hv_stopped(p->vm))
         return;
-    if (hv_stop(p->vm, (int)p->conf->stop_timeout_ms, &err) < 0)
+    if (hv_stop(p->vm, (int)p->conf->stop_timeout_ms, &err) == 0)
+        child_restore(&p->child, "not-stopped");
+    else if (errno != ESRCH) /* gone: vm_check finds it out */
         child_degrade(&p->child, "not-stopped", "the VM is silent but could not be stopped: %s",
                       err.text);
 }

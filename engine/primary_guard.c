@@ -165,6 +165,9 @@ void primary_heard(struct primary *p)
 
 static void vm_check(struct primary *p)
 {
+    /* Or a guest that stops late, but is to stand still, would be resumed by the look at it. */
+    if (p->holds)
+        primary_hold(p, 0);
     enum hv_gone how = hv_vm_gone(p->vm);
     if (p->phase == PRIMARY_ENDED)
         return;

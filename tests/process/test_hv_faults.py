@@ -15,11 +15,11 @@ import tap  # noqa: E402
 class Faulty:
     """A VM protected by daemons whose hypervisor obeys the rules of a file; B is in no hurry to take over."""
 
-    def __init__(self, rig, rule=""):
+    def __init__(self, rig, rule="", **b_conf):
         self.rules = os.path.join(rig.dir, "rules")
         self.write(rule)
         backend = {h: {"backend": "fault", "backend_conf": f"sim:{rig.sim_dir(h)}"} for h in "AB"}
-        patient = {"detector_floor_ms": 10000, "detector_ceiling_ms": 20000}
+        patient = {"detector_floor_ms": 10000, "detector_ceiling_ms": 20000, **b_conf}
         self.a, self.b, self.vm = rig.protected_pair(
             a_conf=backend["A"], b_conf={**backend["B"], **patient}, a_env={"REMUS_HV_FAULT_FILE": self.rules})
 
@@ -32,6 +32,9 @@ class Faulty:
         self.write(rule)
         yield
         self.write("")
+
+    def causes(self):
+        return {d["cause"] for d in self.a.status(self.vm.uuid)["degraded"]}
 
     def wait_protected(self):
         wait_for("it is protected", lambda: self.a.state(self.vm.uuid) == "protected" and
@@ -71,6 +74,19 @@ def test_dirty_log_not_read_at_first():
         pair = Faulty(rig, "fetch_dirty 1 ENOMEM")
         pair.wait_protected()
         assert pair.a.status(pair.vm.uuid)["generation"] == 2, pair.a.events()
+
+
+def test_vm_that_does_not_stop_for_a_lost_lease():
+    """It is said for as long as it is so."""
+    with Rig() as rig:
+        pair = Faulty(rig, detector_floor_ms=900)
+        with pair.rule("stop ETIMEDOUT"):
+            os.kill(pair.b.child_pid(pair.vm.uuid), signal.SIGKILL)
+            pair.b.kill()
+            wait_for("it is not stopped", lambda: {"lease-lost", "not-stopped"} <= pair.causes())
+            assert rig.ask_vm("A", pair.vm.uuid, "info")["running"]
+        wait_for("it is stopped", lambda: "not-stopped" not in pair.causes())
+        assert "lease-lost" in pair.causes() and not rig.ask_vm("A", pair.vm.uuid, "info")["running"]
 
 
 if __name__ == "__main__":
