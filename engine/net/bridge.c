@@ -11,6 +11,8 @@
 #include <sys/socket.h>
 #include <unistd.h>
 
+#include "engine/base/log.h"
+
 bool bridge_of(const char *name, char bridge[IFNAMSIZ])
 {
     char path[64], target[256];
@@ -70,15 +72,18 @@ static int member(unsigned long request, const char *bridge, const char *name)
 int bridge_move(const char *name, const char *bridge, struct err *err)
 {
     char now[IFNAMSIZ];
+    bool had = bridge_of(name, now);
 
-    if (bridge_of(name, now)) {
-        if (strcmp(now, bridge) == 0)
-            return 0;
-        if (member(SIOCBRDELIF, now, name))
-            return err_errno(err, "", "cannot take %s off bridge %s", name, now);
-    }
+    if (had && strcmp(now, bridge) == 0)
+        return 0;
+    if (had && member(SIOCBRDELIF, now, name))
+        return err_errno(err, "", "cannot take %s off bridge %s", name, now);
     if (member(SIOCBRADDIF, bridge, name) == 0)
         return 0;
+    int saved = errno;
+    if (had && member(SIOCBRADDIF, now, name))
+        log_warn("%s is on no bridge now: it was on %s", name, now);
+    errno = saved;
     return err_errno(err, "see ip link", "cannot put %s onto bridge %s", name, bridge);
 }
 
@@ -133,9 +138,11 @@ int bridge_port_rename(const char *name, const char *to, struct err *err)
 {
     struct ifreq req = {0};
 
+    if (if_nametoindex(name) == 0 && if_nametoindex(to))
+        return 0; /* by an earlier call */
     name_it(&req, name);
     snprintf(req.ifr_newname, sizeof(req.ifr_newname), "%s", to);
-    if (if_nametoindex(to) || call(SIOCSIFNAME, &req) == 0)
+    if (call(SIOCSIFNAME, &req) == 0)
         return 0;
     return err_errno(err, "", "cannot call %s %s", name, to);
 }

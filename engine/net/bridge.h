@@ -21,7 +21,7 @@ bool bridge_is(const char *name);
 /** Makes bridge `name`, down, unless it is there. */
 int bridge_make(const char *name, struct err *err) MUST_CHECK;
 
-/** From whatever bridge `name` is on to `bridge`. */
+/** From whatever bridge `name` is on to `bridge`; on -1 it is where it was. */
 int bridge_move(const char *name, const char *bridge, struct err *err) MUST_CHECK;
 
 /**
@@ -30,7 +30,7 @@ int bridge_move(const char *name, const char *bridge, struct err *err) MUST_CHEC
  */
 int bridge_port_up(const char *name, const char *bridge, struct err *err) MUST_CHECK;
 
-/** Gives an interface that is down another name. Success when there is one of that name. */
+/** Gives an interface that is down another name. Success when it has it already; EEXIST. */
 int bridge_port_rename(const char *name, const char *to, struct err *err) MUST_CHECK;
 
 /** Off its bridge, and down. Success when it is gone. */
