@@ -163,6 +163,18 @@ void primary_heard(struct primary *p)
 
 /* ---- the VM's own life ---- */
 
+/** A VM that was given a device since is not protected, whatever is sealed. */
+static void watch_fitness(struct primary *p)
+{
+    const char *why = hv_vm_unfit(p->vm);
+
+    p->unfit = why[0] != '\0';
+    if (p->unfit)
+        child_degrade(&p->child, "device", "a failover would not resume the VM as it is: %s", why);
+    else
+        child_restore(&p->child, "device");
+}
+
 static void vm_check(struct primary *p)
 {
     /* Or a guest that stops late, but is to stand still, would be resumed by the look at it. */
@@ -173,6 +185,7 @@ static void vm_check(struct primary *p)
         return;
     if (how == HV_ALIVE) {
         primary_suspend_look(p);
+        watch_fitness(p);
         return;
     }
     if (p->vm_ev)

@@ -9,7 +9,7 @@
 
 bool primary_is_protected(const struct primary *p)
 {
-    return p->phase == PRIMARY_RUNNING && p->sealed > 0 && p->in_place == 0 &&
+    return p->phase == PRIMARY_RUNNING && p->sealed > 0 && p->in_place == 0 && !p->unfit &&
            lease_held_valid(&p->lease, mono_now()) && p->lease.in_force;
 }
 
@@ -25,6 +25,8 @@ static const char *state_name(const struct primary *p)
         return "unprotected";
     if (primary_is_protected(p))
         return "protected";
+    if (p->unfit)
+        return "unprotected";
     if (p->phase == PRIMARY_SYNCING || p->phase == PRIMARY_RUNNING)
         return "syncing";
     return "connecting";

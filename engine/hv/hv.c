@@ -92,6 +92,11 @@ const struct hv_suspend_now *hv_suspend_now(struct hv_vm *vm)
     return vm->ops->suspend_now(vm);
 }
 
+const char *hv_vm_unfit(struct hv_vm *vm)
+{
+    return vm->ops->unfit(vm);
+}
+
 int hv_describe(struct hv_vm *vm, void *buf, size_t cap, size_t *ret_len, struct err *err)
 {
     struct err own;

@@ -97,6 +97,12 @@ struct hv_ops {
     /** Good until the next call; changes at stop and at gone. */
     const struct hv_suspend_now *(*suspend_now)(struct hv_vm *vm);
 
+    /**
+     * Why a failover would not resume this VM as it is: it was given a device, say, since it was
+     * described. Empty while it would. Good until the next call; changes at gone.
+     */
+    const char *(*unfit)(struct hv_vm *vm);
+
     /** What replica_create needs to build an equal VM, at most HV_DESC_MAX bytes; VM running. */
     int (*describe)(struct hv_vm *vm, void *buf, size_t cap, size_t *ret_len, struct err *err);
 
@@ -209,6 +215,7 @@ int hv_find(struct hv *hv, const char *which, struct hv_info *ret, struct err *e
 int hv_attach(struct hv *hv, const struct uuid *uuid, enum hv_suspend suspend, struct hv_vm **ret,
               struct err *err) MUST_CHECK;
 const struct hv_suspend_now *hv_suspend_now(struct hv_vm *vm);
+const char *hv_vm_unfit(struct hv_vm *vm);
 int hv_describe(struct hv_vm *vm, void *buf, size_t cap, size_t *ret_len,
                 struct err *err) MUST_CHECK;
 int hv_log_start(struct hv_vm *vm, struct err *err) MUST_CHECK;

@@ -105,6 +105,13 @@ static const struct hv_suspend_now *fault_suspend_now(struct hv_vm *vm)
     return hv_suspend_now(vm_in(vm));
 }
 
+static const char *fault_unfit(struct hv_vm *vm)
+{
+    static struct err why;
+
+    return hv_fault_due("unfit", &why) ? why.text : hv_vm_unfit(vm_in(vm));
+}
+
 static int fault_describe(struct hv_vm *vm, void *buf, size_t cap, size_t *ret_len, struct err *err)
 {
     PASS("describe", hv_describe(vm_in(vm), buf, cap, ret_len, err));
@@ -259,6 +266,7 @@ const struct hv_ops hv_fault_ops = {
     .find = fault_find,
     .attach = fault_attach,
     .suspend_now = fault_suspend_now,
+    .unfit = fault_unfit,
     .describe = fault_describe,
     .log_start = fault_log_start,
     .stop = fault_stop,

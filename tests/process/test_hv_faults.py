@@ -89,5 +89,18 @@ def test_vm_that_does_not_stop_for_a_lost_lease():
         assert "lease-lost" in pair.causes() and not rig.ask_vm("A", pair.vm.uuid, "info")["running"]
 
 
+def test_vm_given_a_device():
+    """Epochs go on, but nobody says that it is protected."""
+    with Rig() as rig:
+        pair = Faulty(rig)
+        with pair.rule("unfit ENODEV"):
+            wait_for("it is told", lambda: "device" in pair.causes())
+            status = pair.a.status(pair.vm.uuid)
+            assert not status["protected"] and status["state"] == "unprotected", status
+            wait_for("epochs go on", lambda: pair.a.status(pair.vm.uuid)["epoch"] > status["epoch"])
+        pair.wait_protected()
+        assert "device" not in pair.causes()
+
+
 if __name__ == "__main__":
     sys.exit(tap.run([(n[5:].replace("_", " "), f) for n, f in sorted(globals().items()) if n.startswith("test_")]))

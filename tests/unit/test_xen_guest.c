@@ -10,7 +10,7 @@ int main(void)
 #else
 #include "tests/unit/fake_xen_util.h"
 
-/* How a guest of Xen is stopped, and what its end is taken for. */
+/* How a guest of Xen is stopped, what its end is taken for, and devices that it is given. */
 
 struct world {
     struct xen_hv x;
@@ -180,6 +180,45 @@ static void ends_are_told_apart(void **state)
     assert_int_equal(xen_gone(&w->v.vm), HV_CRASHED);
 }
 
+/* Looks again without waiting for it. */
+static const char *unfit(struct world *w)
+{
+    w->v.fitness.looked = (struct mono){0};
+    assert_int_equal(xen_gone(&w->v.vm), HV_ALIVE);
+    return xen_unfit(&w->v.vm);
+}
+
+static void attach_disk(const char *number, const char *mode)
+{
+    char path[XEN_PATH_MAX], backend[64];
+
+    snprintf(backend, sizeof(backend), "/backend/vbd/%s", number);
+    snprintf(path, sizeof(path), "%s/mode", backend);
+    fake_write(path, mode);
+    snprintf(path, sizeof(path), "/libxl/7/device/vbd/%s/backend", number);
+    fake_write(path, mode ? backend : NULL);
+}
+
+static void devices_that_come_and_go_are_seen(void **state)
+{
+    struct world *w = *state;
+
+    attach_disk("51712", "r");
+    xen_fitness_described(&w->v);
+    assert_string_equal(unfit(w), "");
+    attach_disk("51728", "w");
+    assert_non_null(strstr(unfit(w), "writable disk"));
+    attach_disk("51728", NULL);
+    assert_string_equal(unfit(w), "");
+    attach_disk("51744", "r");
+    assert_non_null(strstr(unfit(w), "changed"));
+    xen_fitness_described(&w->v);
+    assert_string_equal(unfit(w), "");
+    fake_write("/libxl/7/device/pci/0/backend", "/backend/pci/0");
+    assert_non_null(strstr(unfit(w), "PCI"));
+    xen_fitness_close(&w->v);
+}
+
 #define KERNEL(f) cmocka_unit_test_setup_teardown(f, with_kernel, detach)
 #define DRIVER(f) cmocka_unit_test_setup_teardown(f, with_driver, detach)
 
@@ -193,6 +232,7 @@ int main(void)
         DRIVER(driver_of_a_paused_guest_is_not_to_blame),
         KERNEL(what_xen_does_not_tell_is_no_end),
         KERNEL(ends_are_told_apart),
+        KERNEL(devices_that_come_and_go_are_seen),
     };
 
     return cmocka_run_group_tests(tests, NULL, NULL);

@@ -129,6 +129,7 @@ const struct hv_ops hv_sim_ops = {
     .find = sim_find,
     .attach = sim_attach,
     .suspend_now = sim_suspend_now,
+    .unfit = sim_unfit,
     .describe = sim_describe,
     .log_start = sim_log_start,
     .stop = sim_stop,

@@ -30,6 +30,13 @@ const struct hv_suspend_now *sim_suspend_now(struct hv_vm *vm)
     return &now;
 }
 
+/* It is given nothing after its start. */
+const char *sim_unfit(struct hv_vm *vm)
+{
+    (void)vm;
+    return "";
+}
+
 int sim_attach(struct hv *hv, const struct uuid *uuid, enum hv_suspend suspend, struct hv_vm **ret,
                struct err *err)
 {

@@ -85,6 +85,7 @@ int xen_describe(struct hv_vm *vm, void *buf, size_t cap, size_t *ret_len, struc
 {
     struct xen_vm *v = xen_vm_of(vm);
     xc_cpu_policy_t *policy = xc_cpu_policy_init();
+    xen_fitness_described(v);
     char *config = read_config(v);
     struct policy p = {0};
     struct xen_buf out;

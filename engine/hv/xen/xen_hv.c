@@ -147,6 +147,7 @@ const struct hv_ops hv_xen_ops = {
     .find = xen_find,
     .attach = xen_attach,
     .suspend_now = xen_suspend_now,
+    .unfit = xen_unfit,
     .describe = xen_describe,
     .log_start = xen_log_start,
     .stop = xen_stop,

@@ -65,6 +65,11 @@ int xen_xs_write(const struct xen_hv *x, const char *path, const char *value) MU
 /** Fills `why` (ERR_TEXT_MAX) when the domain cannot be protected; empties it when it can. */
 void xen_refuse(const struct xen_hv *x, const xc_domaininfo_t *info, char *why);
 
+/** The part of it about devices: false when they are no reason. */
+bool xen_refuse_devices(const struct xen_hv *x, uint32_t domid, char *why);
+/** Names of its devices, to be compared; the caller's to free, NULL without memory. */
+char *xen_devices(const struct xen_hv *x, uint32_t domid);
+
 /* ---- xen_mem.c: a domain's memory, mapped ---- */
 
 /** A domain's memory, mapped: page p is at base + p * HV_PAGE_SIZE when `ram` has it; all else
@@ -134,6 +139,7 @@ int xen_dom_destroy(const struct xen_hv *x, uint32_t domid, const struct uuid *u
 int xen_attach(struct hv *hv, const struct uuid *uuid, enum hv_suspend suspend, struct hv_vm **ret,
                struct err *err);
 const struct hv_suspend_now *xen_suspend_now(struct hv_vm *vm);
+const char *xen_unfit(struct hv_vm *vm);
 int xen_describe(struct hv_vm *vm, void *buf, size_t cap, size_t *ret_len, struct err *err);
 int xen_log_start(struct hv_vm *vm, struct err *err);
 int xen_stop(struct hv_vm *vm, int timeout_ms, struct err *err);

@@ -104,6 +104,40 @@ static bool balloon_room(const struct xen_hv *x, uint32_t domid, char *why)
     return wrong;
 }
 
+bool xen_refuse_devices(const struct xen_hv *x, uint32_t domid, char *why)
+{
+    return wrong_device(x, domid, why) || writable_disk(x, domid, why);
+}
+
+static void put_devices(const struct xen_hv *x, uint32_t domid, const char *kind, FILE *to)
+{
+    char path[XEN_PATH_MAX];
+    unsigned n = 0;
+
+    snprintf(path, sizeof(path), "/libxl/%u/device/%s", domid, kind);
+    char **names = xs_directory(x->xs, XBT_NULL, path, &n);
+    for (unsigned i = 0; names && i < n; i++)
+        fprintf(to, "%s/%s ", kind, names[i]);
+    free(names);
+}
+
+char *xen_devices(const struct xen_hv *x, uint32_t domid)
+{
+    char path[XEN_PATH_MAX], *text = NULL;
+    size_t len;
+    unsigned n = 0;
+    FILE *to = open_memstream(&text, &len);
+
+    if (!to)
+        return NULL;
+    snprintf(path, sizeof(path), "/libxl/%u/device", domid);
+    char **kinds = xs_directory(x->xs, XBT_NULL, path, &n);
+    for (unsigned i = 0; kinds && i < n; i++)
+        put_devices(x, domid, kinds[i], to);
+    free(kinds);
+    return fclose(to) == 0 ? text : NULL;
+}
+
 /* One of the two ways to stop it with its own help. */
 static bool no_suspend(const struct xen_hv *x, uint32_t domid, char *why)
 {
@@ -120,8 +154,8 @@ void xen_refuse(const struct xen_hv *x, const xc_domaininfo_t *info, char *why)
 {
     uint32_t domid = info->domain;
 
-    if (wrong_type(info, why) || wrong_now(info, why) || wrong_device(x, domid, why) ||
-        writable_disk(x, domid, why) || balloon_room(x, domid, why) || no_suspend(x, domid, why))
+    if (wrong_type(info, why) || wrong_now(info, why) || xen_refuse_devices(x, domid, why) ||
+        balloon_room(x, domid, why) || no_suspend(x, domid, why))
         return;
     why[0] = '\0';
 }

@@ -15,6 +15,7 @@ static void release(struct xen_vm *v)
     xen_log_close(v);
     xen_suspend_close(v);
     xen_watch_close(v);
+    xen_fitness_close(v);
     xen_mem_free(&v->mem);
     if (v->nobody >= 0)
         close(v->nobody);

@@ -44,6 +44,14 @@ struct xen_log {
                         next, somebody else has read or ended the log meanwhile */
 };
 
+/** Whether a failover would resume it as it is. */
+struct xen_fitness {
+    char *described; /* its devices when it was described; NULL: not yet */
+    bool changed;    /* somebody in dom0 has written there; to be looked at */
+    struct mono looked;
+    char why[ERR_TEXT_MAX]; /* not; empty: it would */
+};
+
 #define XEN_PARAMS_MAX 16
 
 struct xen_vm {
@@ -62,6 +70,7 @@ struct xen_vm {
     } param[XEN_PARAMS_MAX];
     size_t param_count;
     struct xen_vif vif;
+    struct xen_fitness fitness;
     int nobody;             /* other end of a VM's interface that it has not got */
     struct xs_handle *ends; /* connection of the watches */
     int watch;              /* epoll: that and the event channel */
@@ -101,12 +110,21 @@ void xen_log_close(struct xen_vm *v);
 /** What does not change while it runs. */
 int xen_state_open(struct xen_vm *v, struct err *err) MUST_CHECK;
 
+/* ---- xen_fitness.c ---- */
+
+/** It is about to be described with the devices that it has now. */
+void xen_fitness_described(struct xen_vm *v);
+/** Looks at its devices if they may have changed; VM running. */
+void xen_fitness_review(struct xen_vm *v);
+void xen_fitness_close(struct xen_vm *v);
+
 /* ---- xen_watch.c ---- */
 
 /** Tokens of the watches. */
 #define XEN_WATCH_END      "end"
 #define XEN_WATCH_DRIVER   "driver"
 #define XEN_WATCH_SHUTDOWN "shutdown"
+#define XEN_WATCH_DEVICES  "devices"
 
 int xen_watch_open(struct xen_vm *v, struct err *err) MUST_CHECK;
 void xen_watch_close(struct xen_vm *v);

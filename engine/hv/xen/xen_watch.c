@@ -22,13 +22,15 @@ int xen_watch_add(struct xen_vm *v, int fd)
 
 int xen_watch_open(struct xen_vm *v, struct err *err)
 {
-    char path[XEN_PATH_MAX];
+    char path[XEN_PATH_MAX], devices[XEN_PATH_MAX];
 
     snprintf(path, sizeof(path), "/local/domain/%u/device/suspend", v->domid);
+    snprintf(devices, sizeof(devices), "/libxl/%u/device", v->domid);
     v->watch = epoll_create1(EPOLL_CLOEXEC);
     v->ends = xs_open(0);
     if (v->watch >= 0 && v->ends && xs_watch(v->ends, "@releaseDomain", XEN_WATCH_END) &&
-        xs_watch(v->ends, path, XEN_WATCH_DRIVER) && xen_watch_add(v, xs_fileno(v->ends)) == 0)
+        xs_watch(v->ends, path, XEN_WATCH_DRIVER) &&
+        xs_watch(v->ends, devices, XEN_WATCH_DEVICES) && xen_watch_add(v, xs_fileno(v->ends)) == 0)
         return 0;
     return err_errno(err, "", "watch on domain %u", v->domid);
 }
@@ -55,6 +57,8 @@ static void on_watch(struct xen_vm *v, const char *token)
         s->changed = true;
     else if (strcmp(token, XEN_WATCH_SHUTDOWN) == 0 && ++s->shutdown_events > 1)
         xen_suspend_kernel_asked(v);
+    else if (strcmp(token, XEN_WATCH_DEVICES) == 0)
+        v->fitness.changed = true;
 }
 
 void xen_watch_drain(struct xen_vm *v)
@@ -120,9 +124,11 @@ enum hv_gone xen_gone(struct hv_vm *vm)
         return how_it_ended(&info);
     if (info.flags & XEN_DOMINF_dying)
         return HV_CRASHED;
-    if (!(info.flags & XEN_DOMINF_shutdown))
-        review_driver(v);
-    else if (!vm->stopped)
+    if ((info.flags & XEN_DOMINF_shutdown) && !vm->stopped)
         undo_stop(v);
+    else if (!(info.flags & XEN_DOMINF_shutdown)) {
+        review_driver(v);
+        xen_fitness_review(v);
+    }
     return HV_ALIVE;
 }
