@@ -217,6 +217,10 @@ def versions():
         expect(run("version"), OK, ["remusctl ", "remusd 9.9, process 7"])
         daemons = document(run("version", "--json"))["daemons"]
         assert daemons[0]["version"] == "9.9" and "error" in daemons[1]
+    expect(run("version"), NO_DAEMON, "remusctl ", "no daemon answers")
+    assert not document(run("version", "--json"))["ok"]
+    with FakeDaemon(REMUSD, lambda request: None):
+        expect(run("version", "--timeout", "1"), TIMEOUT, "remusctl ", "no daemon answers")
 
 
 def events_in_order_of_time():
