@@ -100,6 +100,25 @@ static void on_child_gone(struct vm_child *child, bool on_purpose, int wait_stat
     }
 }
 
+/** No VM of this UUID runs here. EEXIST: one does; anything else: that is not known. */
+static int check_absent(const struct backupd *d, const struct uuid *uuid, struct err *err)
+{
+    char text[UUID_TEXT_LEN + 1];
+    struct hv_info info;
+    struct hv *hv;
+
+    uuid_format(uuid, text);
+    if (hv_open(d->conf->backend, d->conf->backend_conf, &hv, err) < 0)
+        return -1;
+    int found = hv_find(hv, text, &info, err), error = found < 0 ? errno : EEXIST;
+    hv_close(hv);
+    if (error == ENOENT)
+        return 0;
+    errno = error;
+    return found < 0 ? -1
+                     : err_set(err, "end that VM first", "the VM runs here: its record must stay");
+}
+
 static void forget(struct backupd *d, struct ctl_conn *conn, json_t *request)
 {
     struct err err;
@@ -112,19 +131,8 @@ static void forget(struct backupd *d, struct ctl_conn *conn, json_t *request)
             return;
         uuid = child->uuid;
     }
-    struct hv *hv;
-    struct hv_info info;
-    char text[UUID_TEXT_LEN + 1];
-    uuid_format(&uuid, text);
-    if (hv_open(d->conf->backend, d->conf->backend_conf, &hv, &err) < 0) {
-        ctl_reply_err(conn, "failed", &err);
-        return;
-    }
-    int found = hv_find(hv, text, &info, &err);
-    hv_close(hv);
-    if (found == 0) {
-        (void)err_set(&err, "end that VM first", "the VM runs here: its record must stay");
-        ctl_reply_err(conn, "refused", &err);
+    if (check_absent(d, &uuid, &err) < 0) {
+        ctl_reply_err(conn, errno == EEXIST ? "refused" : "failed", &err);
         return;
     }
     struct vm_child *child = supervisor_find(d->sup, &uuid);

@@ -1,6 +1,6 @@
 #!/usr/bin/python3
 # SPDX-License-Identifier: GPL-2.0-or-later
-"""What the hypervisor refuses at the primary, by the backend that fails as it is told: no protection ends by it, and
+"""What the hypervisor refuses, by the backend that fails as it is told: no protection ends by it, and
 nothing is taken for what it is not."""
 import contextlib
 import os
@@ -13,15 +13,16 @@ import tap  # noqa: E402
 
 
 class Faulty:
-    """A VM protected by daemons whose hypervisor obeys the rules of a file; B is in no hurry to take over."""
+    """A protected VM; the hypervisor of host `at` obeys the rules of a file. B is in no hurry to take over."""
 
-    def __init__(self, rig, rule="", **b_conf):
+    def __init__(self, rig, rule="", at="A", **b_conf):
         self.rules = os.path.join(rig.dir, "rules")
         self.write(rule)
         backend = {h: {"backend": "fault", "backend_conf": f"sim:{rig.sim_dir(h)}"} for h in "AB"}
         patient = {"detector_floor_ms": 10000, "detector_ceiling_ms": 20000, **b_conf}
+        env = {at: {"REMUS_HV_FAULT_FILE": self.rules}}
         self.a, self.b, self.vm = rig.protected_pair(
-            a_conf=backend["A"], b_conf={**backend["B"], **patient}, a_env={"REMUS_HV_FAULT_FILE": self.rules})
+            a_conf=backend["A"], b_conf={**backend["B"], **patient}, a_env=env.get("A"), b_env=env.get("B"))
 
     def write(self, rule):
         with open(self.rules, "w", encoding="utf-8") as f:
@@ -100,6 +101,20 @@ def test_vm_given_a_device():
             wait_for("epochs go on", lambda: pair.a.status(pair.vm.uuid)["epoch"] > status["epoch"])
         pair.wait_protected()
         assert "device" not in pair.causes()
+
+
+def test_forget_while_nobody_knows_whether_the_vm_runs():
+    """The record of a VM that was activated is what keeps a stale primary out."""
+    with Rig() as rig:
+        pair = Faulty(rig, at="B", detector_floor_ms=900)
+        rig.power_cut(pair.a, pair.vm)
+        wait_for("B runs the VM", lambda: pair.b.state(pair.vm.uuid) == "active")
+        with pair.rule("find EIO"):
+            reply = pair.b.call("forget", vm=pair.vm.uuid)
+            assert not reply["ok"] and reply["code"] == "failed", reply
+        reply = pair.b.call("forget", vm=pair.vm.uuid)
+        assert not reply["ok"] and reply["code"] == "refused", reply
+        assert pair.b.state(pair.vm.uuid) == "active"
 
 
 if __name__ == "__main__":
