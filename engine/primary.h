@@ -69,7 +69,7 @@ struct primary {
     struct vmrecord rec, rec_before; /* rec_before: as found, to put back when protect is refused */
     bool had_rec;
     struct hv_suspend_now suspend; /* as it was last looked at */
-    bool unfit; /* a failover would not resume the VM as it is */
+    bool unfit;                    /* a failover would not resume the VM as it is */
     enum primary_phase phase;
     enum primary_goal goal;
     json_int_t protect_id, goal_id; /* commands waiting for an answer; 0: none */
