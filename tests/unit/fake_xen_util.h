@@ -31,7 +31,9 @@ struct fake_node {
 
 static struct fake_xen {
     bool there;
-    int list_error; /* Xen does not tell of domains */
+    int list_error;  /* Xen does not tell of domains */
+    unsigned looked; /* so often was the domain looked at; `on_look` runs then */
+    void (*on_look)(void);
     uint32_t flags; /* of the domain */
     unsigned code;  /* of its shutdown */
     void (*guest)(void);
@@ -39,6 +41,8 @@ static struct fake_xen {
     int channel;         /* eventfd: the event channel's */
     uint32_t guest_port; /* connected; 0: the guest has closed it */
     struct fake_node node[FAKE_NODES];
+    struct fake_node pending;  /* written in the transaction that is open */
+    unsigned conflicts;        /* so many transactions will have to be done again */
     struct fake_node watch[8]; /* value: its token */
     int told;                  /* eventfd: of the watches */
     struct fake_node event[32];
@@ -198,6 +202,9 @@ int xc_suspend_evtchn_release(xc_interface *xch, struct xenevtchn_handle *xce, u
 int xc_domain_getinfolist(xc_interface *xch, uint32_t first, unsigned most, xc_domaininfo_t *ret)
 {
     (void)xch;
+    fake.looked++;
+    if (fake.on_look)
+        fake.on_look();
     if (fake.list_error) {
         errno = fake.list_error;
         return -1;

@@ -74,20 +74,29 @@ void *xs_read(struct xs_handle *h, xs_transaction_t t, const char *path, unsigne
     return strdup(n->value);
 }
 
-bool xs_write(struct xs_handle *h, xs_transaction_t t, const char *path, const void *data,
-              unsigned len)
+/* What this program writes, once it counts. */
+static inline void fake_written(const struct fake_node *n)
 {
-    char value[64];
-
-    (void)h;
-    (void)t;
-    snprintf(value, sizeof(value), "%.*s", (int)len, (const char *)data);
-    fake_write(path, value);
-    if (strstr(path, "/control/shutdown") && strcmp(value, "suspend") == 0) {
+    fake_write(n->path, n->value);
+    if (strstr(n->path, "/control/shutdown") && strcmp(n->value, "suspend") == 0) {
         fake.asked_kernel++;
         if (fake.guest)
             fake.guest();
     }
+}
+
+bool xs_write(struct xs_handle *h, xs_transaction_t t, const char *path, const void *data,
+              unsigned len)
+{
+    struct fake_node n;
+
+    (void)h;
+    snprintf(n.path, sizeof(n.path), "%s", path);
+    snprintf(n.value, sizeof(n.value), "%.*s", (int)len, (const char *)data);
+    if (t == XBT_NULL)
+        fake_written(&n);
+    else
+        fake.pending = n;
     return true;
 }
 
@@ -124,6 +133,7 @@ char **xs_directory(struct xs_handle *h, xs_transaction_t t, const char *path, u
 xs_transaction_t xs_transaction_start(struct xs_handle *h)
 {
     (void)h;
+    fake.pending.path[0] = '\0';
     return 1;
 }
 
@@ -131,7 +141,13 @@ bool xs_transaction_end(struct xs_handle *h, xs_transaction_t t, bool abort)
 {
     (void)h;
     (void)t;
-    (void)abort;
+    if (!abort && fake.conflicts) {
+        fake.conflicts--;
+        errno = EAGAIN;
+        return false;
+    }
+    if (!abort && fake.pending.path[0])
+        fake_written(&fake.pending);
     return true;
 }
 

@@ -112,6 +112,55 @@ static void request_that_nobody_saw_is_taken_back(void **state)
     assert_int_equal(fake.asked_kernel, 2);
 }
 
+/* xl shutdown, at a moment when the kernel is not looking: asked to suspend over it, it would never
+ * see it. */
+static void another_tools_request_comes_first(void **state)
+{
+    struct world *w = *state;
+    struct err err;
+
+    fake_write_own("control/shutdown", "poweroff");
+    fails_to_stop(w);
+    assert_int_equal(fake.asked_kernel, 0);
+    assert_string_equal(fake_find("/local/domain/7/control/shutdown")->value, "poweroff");
+    take_request();
+    fake.guest = fake_suspend;
+    assert_int_equal(xen_stop(&w->v.vm, 100, &err), 0);
+    assert_int_equal(fake.asked_kernel, 1);
+}
+
+/* Taken while we wait for it: the guest is then asked within the same stop. */
+static void take_anothers_request(void)
+{
+    if (fake.looked == 2)
+        take_request();
+}
+
+static void request_is_made_when_the_others_is_taken(void **state)
+{
+    struct world *w = *state;
+    struct err err;
+
+    fake_write_own("control/shutdown", "poweroff");
+    fake.on_look = take_anothers_request;
+    fake.guest = fake_suspend;
+    assert_int_equal(xen_stop(&w->v.vm, 10000, &err), 0);
+    assert_int_equal(fake.asked_kernel, 1);
+}
+
+static void node_that_changes_all_the_time_is_given_up(void **state)
+{
+    struct world *w = *state;
+
+    fake.conflicts = 1000;
+    fails_to_stop(w);
+    assert_int_equal(fake.asked_kernel, 0);
+    fake.conflicts = 3;
+    fake.guest = fake_suspend;
+    struct err err;
+    assert_int_equal(xen_stop(&w->v.vm, 100, &err), 0);
+}
+
 static void silent_driver_is_given_up(void **state)
 {
     struct world *w = *state;
@@ -228,6 +277,9 @@ int main(void)
         KERNEL(request_that_the_kernel_took_is_waited_for),
         KERNEL(kernel_that_could_not_freeze_is_asked_again),
         KERNEL(request_that_nobody_saw_is_taken_back),
+        KERNEL(another_tools_request_comes_first),
+        KERNEL(request_is_made_when_the_others_is_taken),
+        KERNEL(node_that_changes_all_the_time_is_given_up),
         DRIVER(silent_driver_is_given_up),
         DRIVER(driver_of_a_paused_guest_is_not_to_blame),
         KERNEL(what_xen_does_not_tell_is_no_end),

@@ -14,6 +14,10 @@
 #define FAILURES_MAX 5
 /* Longer than a Linux kernel tries to freeze user tasks (20 s) and then its own (20 s). */
 #define KERNEL_TRIES_S 60
+/* How often it is looked whether the kernel has taken another tool's request. */
+#define TAKEN_MS 5
+/* Others, the guest among them, may write into a transaction of ours. */
+#define CONFLICTS_MAX 32
 /* Events per second that mean nothing, beyond which the channel is not listened to. */
 #define IDLE_EVENTS_MAX 100
 
@@ -105,20 +109,49 @@ static enum answer await(struct xen_vm *v, struct mono end)
     }
 }
 
+/* What anybody asked of the guest's kernel and it has not taken yet stands in one node. Writes `to`
+ * there if `from` is there. 1: so it was; 0: it was something else, or changes all the time. */
+static int change_request(struct xen_vm *v, const char *from, const char *to)
+{
+    struct xs_handle *xs = v->x->xs;
+    char path[XEN_PATH_MAX];
+    unsigned len;
+
+    snprintf(path, sizeof(path), "/local/domain/%u/control/shutdown", v->domid);
+    for (int tries = 0; tries < CONFLICTS_MAX; tries++) {
+        xs_transaction_t t = xs_transaction_start(xs);
+        if (t == XBT_NULL)
+            return -1;
+        char *asked = xs_read(xs, t, path, &len);
+        bool same = strcmp(asked ? asked : "", from) == 0;
+        bool written = same && xs_write(xs, t, path, to, (unsigned)strlen(to));
+        free(asked);
+        if (xs_transaction_end(xs, t, !written))
+            return !same ? 0 : written ? 1 : -1;
+        if (errno != EAGAIN)
+            return -1;
+    }
+    return 0;
+}
+
+/* 0: not yet, another tool's request comes first, which ours would make unseen. */
 static int ask(struct xen_vm *v)
 {
     struct xen_suspend *s = &v->suspend;
-    char path[XEN_PATH_MAX];
+    int asked = 1;
 
     (void)!take_event(s); /* what comes from now on is an answer */
     listen_again(s);
+    if (!s->now.driver)
+        asked = change_request(v, "", "suspend");
+    else if (xenevtchn_notify(s->xce, (evtchn_port_t)s->port))
+        asked = -1;
+    if (asked <= 0)
+        return asked;
     s->asked = mono_now();
-    if (s->now.driver) {
-        s->by_driver = true;
-        return xenevtchn_notify(s->xce, (evtchn_port_t)s->port);
-    }
-    snprintf(path, sizeof(path), "/local/domain/%u/control/shutdown", v->domid);
-    return xen_xs_write(v->x, path, "suspend");
+    s->late = true;
+    s->by_driver = s->now.driver;
+    return 1;
 }
 
 /* What was asked before may be obeyed only now; but a kernel that could not freeze a task has
@@ -138,45 +171,41 @@ static bool still_asked(struct xen_vm *v)
 /* As await. */
 static enum answer request(struct xen_vm *v, struct mono end)
 {
-    return still_asked(v) || ask(v) == 0 ? await(v, end) : GONE;
+    while (!still_asked(v)) {
+        struct mono soon = mono_add(mono_now(), TAKEN_MS * NS_PER_MS);
+        int asked = ask(v);
+        if (asked)
+            return asked > 0 ? await(v, end) : GONE;
+        enum answer seen = await(v, mono_before(soon, end) ? soon : end);
+        if (seen != NOT_YET || !mono_before(soon, end))
+            return seen;
+    }
+    return await(v, end);
 }
 
 /* True when the guest had not seen the request and will not see it any more. */
 static bool take_back(struct xen_vm *v)
 {
-    struct xs_handle *xs = v->x->xs;
-    char path[XEN_PATH_MAX];
-    bool unseen = false;
-    unsigned len;
-
-    if (v->suspend.now.driver)
-        return false;
-    snprintf(path, sizeof(path), "/local/domain/%u/control/shutdown", v->domid);
-    for (;;) {
-        xs_transaction_t t = xs_transaction_start(xs);
-        if (t == XBT_NULL)
-            return false;
-        char *asked = xs_read(xs, t, path, &len);
-        unseen = asked && strcmp(asked, "suspend") == 0 && xs_write(xs, t, path, "", 0);
-        free(asked);
-        if (xs_transaction_end(xs, t, !unseen))
-            return unseen;
-        if (errno != EAGAIN)
-            return false;
-    }
+    return !v->suspend.now.driver && change_request(v, "suspend", "") == 1;
 }
 
 static int not_stopped(struct xen_vm *v, bool refused, int timeout_ms, struct err *err)
 {
     struct xen_suspend *s = &v->suspend;
 
-    s->late = !refused && !take_back(v);
+    bool asked = s->late;
+    if (refused || (asked && take_back(v)))
+        s->late = false;
     if (s->now.driver && !s->paused && ++s->failures >= FAILURES_MAX)
         xen_suspend_give_up(v);
     errno = ETIMEDOUT;
     if (refused)
         return err_set(err, "give its CPUs a host's each",
                        "the driver in domain %u could not bring its CPUs together", v->domid);
+    if (!asked)
+        return err_set(err, "its console says whether it is shutting down",
+                       "domain %u did not take another tool's request within %d ms", v->domid,
+                       timeout_ms);
     return err_set(err, "see the guest's console: a task may refuse to freeze",
                    "domain %u did not suspend within %d ms", v->domid, timeout_ms);
 }

@@ -18,7 +18,7 @@ struct xen_suspend {
     int lock_fd;         /* the lock that Xen's tools take for the same purpose */
     bool masked;         /* an event was taken, and no other is wanted yet */
     bool plain;          /* the driver tells a cancelled suspend by itself */
-    bool late;           /* it was asked, did not suspend in time, and may yet */
+    bool late;           /* it was asked, has not suspended, and may yet */
     struct mono asked;
     bool paused;       /* when last looked at: it cannot answer */
     bool refuses;      /* the driver says so when it does not suspend */
