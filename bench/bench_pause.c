@@ -96,6 +96,7 @@ static int by_hand(struct pause *p, double step[STEPS], struct err *err)
 
     if (let_run(p, err) < 0)
         return -1;
+    bitmap_zero(&c->dirty);
     t[0] = mono_now();
     if (hv_stop(p->vm, STOP_MS, err) < 0)
         return -1;

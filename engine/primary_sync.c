@@ -15,6 +15,7 @@
 static int fetch(struct primary *p, struct err *err)
 {
     p->logging = true;
+    bitmap_zero(&p->todo);
     int rc = hv_fetch_dirty(p->vm, &p->todo, err);
     if (rc < 0 && errno == ESTALE) /* the next session starts another */
         p->logging = false;

@@ -8,9 +8,15 @@
 
 #include "engine/base/compiler.h"
 
-/** Bit i of word i/64 is page frame i: the layout of Xen's dirty log on a little-endian host. */
+/**
+ * Bit i of word i/64 is page frame i: the layout of Xen's dirty log on a little-endian host. A
+ * guest's few dirty pages lie far apart in its address space, and they are looked for while it is
+ * stopped: the words of a group without a mark are all clear. Bits may be cleared in `word`
+ * directly, but not set.
+ */
 struct bitmap {
     uint64_t *word;
+    uint64_t *mark; /* a bit for each group of words */
     size_t nbits;
 };
 
@@ -29,17 +35,18 @@ size_t bitmap_count(const struct bitmap *b);
 /** dst |= src; both must have the same size. */
 void bitmap_or(struct bitmap *dst, const struct bitmap *src);
 
-/** The bits of BITMAP_GROUP words in one: 0 when none is set. For stepping over what is empty. */
-#define BITMAP_GROUP 8
-static inline uint64_t bitmap_group(const uint64_t *w)
-{
-    return w[0] | w[1] | w[2] | w[3] | w[4] | w[5] | w[6] | w[7];
-}
+/** Adds `bits` to word i; those beyond the last bit of the map are left out. */
+void bitmap_add_word(struct bitmap *b, size_t i, uint64_t bits);
+
+/**
+ * dst |= `src`, the words of a bitmap of the same size, aligned to 16 octets. Whether it has bits
+ * that `known` has not; bits beyond the last one count as such and are left out.
+ */
+bool bitmap_add(struct bitmap *dst, const uint64_t *src, const struct bitmap *known);
 
 /**
  * Lists set bits from *from on, at most `cap`, into `out`; returns how many and moves *from behind
- * the last one listed (to nbits when none is left). Skips clean words in groups: this runs while
- * the VM is stopped.
+ * the last one listed (to nbits when none is left).
  */
 size_t bitmap_list(const struct bitmap *b, size_t *from, uint64_t *out, size_t cap);
 

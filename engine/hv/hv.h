@@ -116,8 +116,8 @@ struct hv_ops {
     int (*stop)(struct hv_vm *vm, int timeout_ms, struct err *err);
 
     /**
-     * Moves the dirty set into `dirty` (its content is replaced) and resets it. Legal while running
-     * (live copy) and while stopped (epoch). ESTALE: logging was lost, everything must be sent
+     * Adds the dirty set to `dirty` and resets it; to clear `dirty` before is quicker than while the
+     * VM is stopped. Legal while running (live copy) and while stopped (epoch). ESTALE: logging was lost, everything must be sent
      * again.
      */
     int (*fetch_dirty)(struct hv_vm *vm, struct bitmap *dirty, struct err *err);

@@ -175,6 +175,7 @@ static inline void first_copy(struct world *w)
         assert_int_equal(sender_step(&w->e.sender, &err) >= 0, 1);
         guest_runs(w, 200);
         code_all(w);
+        bitmap_zero(&todo);
         assert_int_equal(hv_fetch_dirty(&w->e.vm.vm, &todo, &err), 0);
     }
     assert_int_equal(capture_epoch(&w->c, &todo, 10, false, no_cut, NULL, &err), 0);

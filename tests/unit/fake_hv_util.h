@@ -88,7 +88,7 @@ static inline int fake_fetch_dirty(struct hv_vm *vm, struct bitmap *dirty, struc
     struct fake_vm *f = fake_vm(vm);
     if (fake_due(&f->fail, "fetch_dirty", err))
         return -1;
-    memcpy(dirty->word, f->log.word, bitmap_words(&f->log) * sizeof(*f->log.word));
+    bitmap_or(dirty, &f->log);
     bitmap_zero(&f->log);
     return 0;
 }

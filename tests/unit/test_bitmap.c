@@ -107,7 +107,7 @@ static void or_unites(void **state)
 static void check_list(const struct bitmap *b, size_t cap)
 {
     uint64_t out[64];
-    size_t from = 0, total = 0, got;
+    size_t from = 0, total = 0, got, bits = 0;
     uint64_t least = 0;
 
     while ((got = bitmap_list(b, &from, out, cap)) > 0) {
@@ -121,7 +121,10 @@ static void check_list(const struct bitmap *b, size_t cap)
         assert_true(from >= least);
     }
     assert_int_equal(from, b->nbits);
-    assert_int_equal(total, bitmap_count(b));
+    for (size_t i = 0; i < bitmap_words(b); i++)
+        bits += (size_t)__builtin_popcountll(b->word[i]);
+    assert_int_equal(total, bits);
+    assert_int_equal(bitmap_count(b), bits);
 }
 
 static void list_finds_all_in_any_portions(void **state)
@@ -130,8 +133,8 @@ static void list_finds_all_in_any_portions(void **state)
     (void)state;
 
     srand(7);
-    for (int round = 0; round < 50; round++) {
-        assert_int_equal(bitmap_init(&b, 1 + (size_t)rand() % 700), 0);
+    for (int round = 0; round < 100; round++) {
+        assert_int_equal(bitmap_init(&b, 1 + (size_t)rand() % (round % 2 ? 700 : 20000)), 0);
         for (int i = rand() % 300; i > 0; i--)
             bitmap_set(&b, (size_t)rand() % b.nbits);
         for (size_t cap = 1; cap <= 64; cap += 7)
@@ -140,6 +143,91 @@ static void list_finds_all_in_any_portions(void **state)
         check_list(&b, 64);
         bitmap_free(&b);
     }
+}
+
+enum { WORDS = 625 };
+
+/* As Xen gives them: whole words, the last one with anything behind the last bit. */
+static void fill(uint64_t *word, size_t words, int bits)
+{
+    memset(word, 0, words * sizeof(*word));
+    for (; bits > 0; bits--)
+        word[(size_t)rand() % words] |= UINT64_C(1) << rand() % 64;
+}
+
+static void adds_as_word_by_word(struct bitmap *dst, const uint64_t *src,
+                                 const struct bitmap *known)
+{
+    static uint64_t before[WORDS];
+    size_t words = bitmap_words(dst), tail = dst->nbits % 64;
+    bool news = false;
+
+    memcpy(before, dst->word, words * sizeof(*before));
+    bool got = bitmap_add(dst, src, known);
+    for (size_t i = 0; i < words; i++) {
+        bool last = tail && i == words - 1;
+        uint64_t want = (before[i] | src[i]) & (last ? (UINT64_C(1) << tail) - 1 : ~UINT64_C(0));
+        assert_int_equal(dst->word[i], want);
+        news |= (src[i] & ~known->word[i]) != 0;
+    }
+    assert_int_equal(got, news);
+}
+
+static void random_map(struct bitmap *b, size_t nbits, int bits)
+{
+    assert_int_equal(bitmap_init(b, nbits), 0);
+    for (; bits > 0; bits--)
+        bitmap_set(b, (size_t)rand() % nbits);
+}
+
+/* No bit is missed, wherever the words that have some lie. */
+static void add_finds_all(void **state)
+{
+    static _Alignas(16) uint64_t src[WORDS];
+    struct bitmap dst, known;
+    (void)state;
+
+    srand(8);
+    for (int round = 0; round < 2000; round++) {
+        size_t nbits = 1 + (size_t)rand() % (round % 2 ? 700 : WORDS * 64 - 1);
+        random_map(&dst, nbits, rand() % 4);
+        random_map(&known, nbits, rand() % 200);
+        fill(src, bitmap_words(&dst), rand() % (round % 3 ? 4 : 300));
+        if (round % 4 == 0)
+            bitmap_add(&known, src, &known);
+        adds_as_word_by_word(&dst, src, &known);
+        check_list(&dst, 64);
+        bitmap_free(&dst);
+        bitmap_free(&known);
+    }
+}
+
+/* As for the log itself: what was found is kept in one map, cleared, and found again. */
+static void marks_follow_the_bits(void **state)
+{
+    struct bitmap a, b;
+    (void)state;
+
+    srand(9);
+    random_map(&b, 300000, 0);
+    for (int round = 0; round < 300; round++) {
+        random_map(&a, 300000, rand() % 5);
+        size_t in_a = bitmap_count(&a);
+        bitmap_or(&b, &a);
+        check_list(&b, 64);
+        bitmap_or(&a, &b);
+        assert_int_equal(bitmap_count(&a), bitmap_count(&b));
+        assert_true(bitmap_count(&b) >= in_a);
+        if (round % 10 == 9)
+            bitmap_zero(&b);
+        bitmap_free(&a);
+    }
+    bitmap_add_word(&b, 4687, ~UINT64_C(0)); /* the last one */
+    bitmap_zero(&b);
+    bitmap_add_word(&b, 4687, ~UINT64_C(0));
+    assert_int_equal(bitmap_count(&b), 300000 % 64);
+    check_list(&b, 64);
+    bitmap_free(&b);
 }
 
 static void list_goes_on_from_the_middle(void **state)
@@ -172,6 +260,8 @@ int main(void)
         cmocka_unit_test(has_the_layout_of_the_dirty_log),
         cmocka_unit_test(set_all_stops_at_the_last_bit),
         cmocka_unit_test(or_unites),
+        cmocka_unit_test(add_finds_all),
+        cmocka_unit_test(marks_follow_the_bits),
         cmocka_unit_test(list_finds_all_in_any_portions),
         cmocka_unit_test(list_goes_on_from_the_middle),
     };

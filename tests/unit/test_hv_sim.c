@@ -34,6 +34,7 @@ static size_t copy_dirty(struct hv_vm *vm, struct bitmap *dirty, uint8_t *image)
     size_t from = 0, n, total = 0;
     struct err err;
 
+    bitmap_zero(dirty);
     assert_int_equal(hv_fetch_dirty(vm, dirty, &err), 0);
     while ((n = bitmap_list(dirty, &from, pfn, 64))) {
         assert_int_equal(hv_copy(vm, pfn, n, pages, &err), 0);

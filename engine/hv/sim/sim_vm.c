@@ -133,12 +133,8 @@ int sim_fetch_dirty(struct hv_vm *vm, struct bitmap *dirty, struct err *err)
     for (size_t i = 0; i < words; i++) {
         /* Most words are clean: a plain load is all they cost. */
         if (__atomic_load_n(&m->log[i], __ATOMIC_RELAXED))
-            dirty->word[i] = __atomic_exchange_n(&m->log[i], 0, __ATOMIC_SEQ_CST);
-        else
-            dirty->word[i] = 0;
+            bitmap_add_word(dirty, i, __atomic_exchange_n(&m->log[i], 0, __ATOMIC_SEQ_CST));
     }
-    if (m->pages % 64)
-        dirty->word[words - 1] &= (1ull << m->pages % 64) - 1;
     return 0;
 }
 

@@ -129,31 +129,6 @@ static int stolen(struct xen_vm *v, struct err *err)
                    "the dirty log of domain %u was taken over by another tool", v->domid);
 }
 
-/*
- * What the hypercall gave, into the caller's bitmap. In one pass that steps over what is empty: a
- * guest's few pages lie far apart. True when there are dirty pages outside of what is mapped.
- */
-static bool take_bits(const struct xen_vm *v, const uint64_t *bits, struct bitmap *dirty)
-{
-    size_t words = bitmap_words(dirty), i = 0;
-    uint64_t fresh = 0;
-
-    while (i < words) {
-        bool whole = words - i >= BITMAP_GROUP;
-        if (whole && !(bitmap_group(bits + i) | bitmap_group(dirty->word + i))) {
-            i += BITMAP_GROUP;
-            continue;
-        }
-        for (size_t end = whole ? i + BITMAP_GROUP : words; i < end; i++) {
-            dirty->word[i] = bits[i];
-            fresh |= bits[i] & ~v->mem.ram.word[i];
-        }
-    }
-    if (v->mem.pages % 64)
-        dirty->word[words - 1] &= (1ull << v->mem.pages % 64) - 1;
-    return fresh;
-}
-
 /* Dirty pages outside of what is mapped: most are no memory, some have become memory. */
 static int map_new(struct xen_vm *v, const struct bitmap *dirty, struct err *err)
 {
@@ -199,10 +174,10 @@ int xen_fetch_dirty(struct hv_vm *vm, struct bitmap *dirty, struct err *err)
     /* Xen 4.17 says success for a dying domain and reports nothing: check_size finds it out. */
     if (clean(v, &bits))
         return err_errno(err, "", "dirty log of domain %u", v->domid);
-    bool fresh = take_bits(v, bits, dirty);
+    bool fresh = bitmap_add(dirty, bits, &v->mem.ram);
     if (check_size(v, err))
         return -1;
-    if (!bitmap_test(dirty, v->log.canary))
+    if (!(bits[v->log.canary / 64] >> v->log.canary % 64 & 1))
         return stolen(v, err);
     if (set_canary(v))
         return lost(v, err, "it cannot be marked");
