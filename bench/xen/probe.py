@@ -14,14 +14,18 @@ from lablib.layout import LabError
 TRACE = "/sys/kernel/tracing"
 LIBRARIES = "usr/lib/x86_64-linux-gnu"
 CLEAN = 11   # XEN_DOMCTL_SHADOW_OP_CLEAN
+RESUME, CONTEXT = 27, 33    # XEN_DOMCTL_resumedomain, XEN_DOMCTL_gethvmcontext: asked for without libxc's functions
 BUFFER_KB = 8192
 # event: kind, library, function, arguments (in the registers of the call)
 EVENTS = {"ask": ("p", "libxenstore.so.4", "xs_write", "path=+0(%dx):string value=+0(%cx):string"),
           "notify": ("p", "libxenevtchn.so.1", "xenevtchn_notify", ""),
           "log": ("p", "libxenctrl.so.4.17", "xc_logdirty_control", "op=%dx:u32"),
           "context": ("p", "libxenctrl.so.4.17", "xc_domain_hvm_getcontext", "size=%cx:u32"),
+          "domctl": ("p", "libxenctrl.so.4.17", "xc_domctl", "cmd=+0(%si):u32"),
+          "domctl_done": ("r", "libxenctrl.so.4.17", "xc_domctl", ""),
           "resume": ("p", "libxenguest.so.4.17", "xc_domain_resume", "plain=%dx:u32"),
           "resumed": ("r", "libxenguest.so.4.17", "xc_domain_resume", "")}
+ENDS = {"resume": "resumed", "domctl": "domctl_done"}
 LINE = re.compile(r"(?P<time>\d+\.\d+): (?P<name>\w+): \(.*?\)(?P<rest>.*)$")
 
 
@@ -82,9 +86,17 @@ def is_request(name, rest):
     return name == "notify" or (name == "ask" and "/control/shutdown" in rest and 'value="suspend"' in rest)
 
 
+def is_context(name, rest):
+    return name == "context" and "size=0" not in rest or name == "domctl" and f"cmd={CONTEXT}" in rest
+
+
+def is_resume(name, rest):
+    return name == "resume" or name == "domctl" and f"cmd={RESUME}" in rest
+
+
 def epochs(text):
     """Complete ones, in order, of what STOP printed."""
-    found, now = [], {}
+    found, now, end = [], {}, None
     for line in text.splitlines():
         match = LINE.search(line)
         if not match:
@@ -94,11 +106,11 @@ def epochs(text):
             now = {"asked": time}
         elif name == "log" and f"op={CLEAN}" in rest:
             now.setdefault("logged", time)
-        elif name == "context" and "size=0" not in rest:
+        elif is_context(name, rest):
             now["state"] = time
-        elif name == "resume":
-            now["resuming"] = time
-        elif name == "resumed":
+        elif is_resume(name, rest) and "resuming" not in now:    # libxc's function makes the hypercall as well
+            now["resuming"], end = time, ENDS[name]
+        elif name == end and "resuming" in now:
             if len(now) == 4:
                 found.append(Epoch(resumed=time, **now))
             now = {}

@@ -48,6 +48,19 @@ def a_driver_is_asked_by_an_event():
     assert len(found) == 1 and round(found[0].wait_us()) == 1000, found
 
 
+def a_resume_may_be_a_plain_hypercall():
+    """As remus makes it; xl's libxc makes the same within its own function, and others besides."""
+    plain = [("remusd", "notify", "", 0.009), ("remusd", "log", "op=11", 0.010), ("remusd", "domctl", "cmd=59", 0.0101),
+             ("remusd", "domctl_done", "", 0.0102), ("remusd", "domctl", "cmd=33", 0.011),
+             ("remusd", "domctl_done", "", 0.0111), ("remusd", "domctl", "cmd=27", 0.012),
+             ("remusd", "domctl_done", "", 0.0121)]
+    within = [("xl", "domctl", "cmd=5", 0.0822), ("xl", "domctl_done", "", 0.0823), ("xl", "domctl", "cmd=27", 0.0824),
+              ("xl", "domctl_done", "", 0.0825)]
+    found = probe.epochs(trace(plain, 1.0) + trace(CALLS[:5] + within + CALLS[5:], 2.0))
+    assert [round(epoch.pause_us()) for epoch in found] == [3100, 83000], found
+    assert round((found[0].resuming - found[0].state) * 1e6) == 1000, found
+
+
 def a_spread_is_by_nearest_rank():
     assert spread([]) is None
     found = spread([4, 1, 3, 2])
@@ -98,6 +111,7 @@ def tables_and_charts_show_both_sides():
 TESTS = [("an epoch is read from its calls", an_epoch_is_read_from_its_calls),
          ("half an epoch is none", half_an_epoch_is_none),
          ("a driver is asked by an event", a_driver_is_asked_by_an_event),
+         ("a resume may be a plain hypercall", a_resume_may_be_a_plain_hypercall),
          ("a spread is by nearest rank", a_spread_is_by_nearest_rank),
          ("interrupted results go on", interrupted_results_go_on),
          ("tables and charts show both sides", tables_and_charts_show_both_sides)]

@@ -217,14 +217,32 @@ int xc_domain_getinfolist(xc_interface *xch, uint32_t first, unsigned most, xc_d
     return 1;
 }
 
+static inline void fake_resume(bool fast)
+{
+    fake.resumed_fast += fast;
+    fake.resumed_plain += !fast;
+    fake.flags &= ~(uint32_t)XEN_DOMINF_shutdown;
+}
+
 int xc_domain_resume(xc_interface *xch, uint32_t domid, int fast)
 {
     (void)xch;
     (void)domid;
-    fake.resumed_fast += fast != 0;
-    fake.resumed_plain += fast == 0;
-    fake.flags &= ~(uint32_t)XEN_DOMINF_shutdown;
+    fake_resume(fast);
     return 0;
+}
+
+int xc_domctl(xc_interface *xch, struct xen_domctl *ctl)
+{
+    int n = 1;
+
+    if (ctl->cmd == XEN_DOMCTL_resumedomain)
+        fake_resume(false);
+    else
+        n = xc_domain_getinfolist(xch, ctl->domain, 1, &ctl->u.getdomaininfo);
+    if (n == 0)
+        errno = ESRCH;
+    return n == 1 ? 0 : -1;
 }
 
 #endif

@@ -109,14 +109,14 @@ int xen_dom_by_uuid(const struct xen_hv *x, const struct uuid *uuid, enum xen_wh
 int xen_dom_last(const struct xen_hv *x, uint32_t domid, const struct uuid *uuid,
                  xc_domaininfo_t *ret)
 {
-    int n = xc_domain_getinfolist(x->xch, domid, 1, ret);
+    /* Within each pause: a list of one would take a buffer more. Without the domain it is ESRCH, or
+     * the next one. */
+    struct xen_domctl ctl = {.cmd = XEN_DOMCTL_getdomaininfo, .domain = (domid_t)domid};
 
-    if (n < 0) { /* which says nothing of the domain */
-        if (errno == ESRCH)
-            errno = EIO;
+    if (xc_domctl(x->xch, &ctl))
         return -1;
-    }
-    if (n == 1 && ret->domain == domid && memcmp(ret->handle, uuid->byte, sizeof(uuid->byte)) == 0)
+    *ret = ctl.u.getdomaininfo;
+    if (ret->domain == domid && memcmp(ret->handle, uuid->byte, sizeof(uuid->byte)) == 0)
         return 0;
     errno = ESRCH;
     return -1;

@@ -27,6 +27,11 @@ static const uint32_t saved_params[] = {
 };
 _Static_assert(ARRAY_LEN(saved_params) <= XEN_PARAMS_MAX, "room in struct xen_vm");
 
+static int context_pages(const struct xen_vm *v)
+{
+    return (int)((v->context_size + XC_PAGE_SIZE - 1) / XC_PAGE_SIZE);
+}
+
 int xen_state_open(struct xen_vm *v, struct err *err)
 {
     uint64_t value;
@@ -43,7 +48,17 @@ int xen_state_open(struct xen_vm *v, struct err *err)
     if (size <= 0 || size > (int)HV_STATE_MAX / 2)
         return err_errno(err, "", "CPU state of domain %u", v->domid);
     v->context_size = (size_t)size;
-    return 0;
+    DECLARE_HYPERCALL_BUFFER_SHADOW(uint8_t, context, &v->context);
+    context = xc_hypercall_buffer_alloc_pages(v->x->xch, context, context_pages(v));
+    return context ? 0 : err_errno(err, "", "CPU state of domain %u", v->domid);
+}
+
+void xen_state_close(struct xen_vm *v)
+{
+    DECLARE_HYPERCALL_BUFFER_SHADOW(uint8_t, context, &v->context);
+
+    if (context)
+        xc_hypercall_buffer_free_pages(v->x->xch, context, context_pages(v));
 }
 
 static int put_tsc(struct xen_vm *v, struct xen_buf *b)
@@ -63,20 +78,21 @@ static int put_tsc(struct xen_vm *v, struct xen_buf *b)
     return 0;
 }
 
-/* Straight into the buffer, with the size asked for before: a larger one is slower. */
+/*
+ * As libxc's own function, which maps a buffer for each call: half of the time that it takes. With
+ * the size asked for before: a larger buffer is slower.
+ */
 static int put_context(struct xen_vm *v, struct xen_buf *b)
 {
+    DECLARE_HYPERCALL_BUFFER_SHADOW(uint8_t, context, &v->context);
+    struct xen_domctl ctl = {.cmd = XEN_DOMCTL_gethvmcontext, .domain = (domid_t)v->domid};
     size_t begun = xen_rec_begin(b, XEN_REC_HVM_CONTEXT);
 
-    if (b->failed || v->context_size > b->cap - b->len) {
-        errno = ENOBUFS;
+    ctl.u.hvmcontext.size = (uint32_t)v->context_size;
+    set_xen_guest_handle(ctl.u.hvmcontext.buffer, context);
+    if (xc_domctl(v->x->xch, &ctl))
         return -1;
-    }
-    int used =
-        xc_domain_hvm_getcontext(v->x->xch, v->domid, b->data + b->len, (uint32_t)v->context_size);
-    if (used < 0)
-        return -1;
-    b->len += (size_t)used;
+    xen_buf_put(b, context, ctl.u.hvmcontext.size);
     xen_rec_end(b, begun);
     return 0;
 }

@@ -23,12 +23,12 @@
 
 /* ---- events ---- */
 
-/* Takes the channel's event, if there is one; there is no other until `listen`. */
-static bool take_event(struct xen_suspend *s)
+/* Takes the channel's event, if one comes within `ms`; there is no other until `listen_again`. */
+static bool take_event(struct xen_suspend *s, int ms)
 {
     struct pollfd ready = {.fd = xenevtchn_fd(s->xce), .events = POLLIN};
 
-    if (poll(&ready, 1, 0) != 1 || xenevtchn_pending(s->xce) < 0)
+    if (poll(&ready, 1, ms) != 1 || xenevtchn_pending(s->xce) < 0)
         return false;
     s->masked = true;
     return true;
@@ -50,7 +50,7 @@ void xen_suspend_idle_event(struct xen_vm *v)
         s->idle_since = now;
         s->idle_events = 0;
     }
-    if (take_event(s) && ++s->idle_events == IDLE_EVENTS_MAX && !s->storm_told) {
+    if (take_event(s, 0) && ++s->idle_events == IDLE_EVENTS_MAX && !s->storm_told) {
         s->storm_told = true;
         log_warnx("domain %u raises events on its suspend channel without end: most are ignored",
                   v->domid);
@@ -90,13 +90,10 @@ static enum answer look(struct xen_vm *v)
 static enum answer await(struct xen_vm *v, struct mono end)
 {
     struct xen_suspend *s = &v->suspend;
-    struct pollfd event = {.fd = xenevtchn_fd(s->xce), .events = POLLIN};
 
     for (;;) {
         int64_t left = (mono_sub(end, mono_now()) + NS_PER_MS - 1) / NS_PER_MS;
-        if (left > 0)
-            poll(&event, 1, left < LOOK_MS ? (int)left : LOOK_MS);
-        bool heard = take_event(s);
+        bool heard = take_event(s, left < 0 ? 0 : left < LOOK_MS ? (int)left : LOOK_MS);
         enum answer seen = look(v);
         if (seen == UNKNOWN)
             seen = NOT_YET;
@@ -140,7 +137,7 @@ static int ask(struct xen_vm *v)
     struct xen_suspend *s = &v->suspend;
     int asked = 1;
 
-    (void)!take_event(s); /* what comes from now on is an answer */
+    (void)!take_event(s, 0); /* what comes from now on is an answer */
     listen_again(s);
     if (!s->now.driver)
         asked = change_request(v, "", "suspend");
@@ -246,6 +243,19 @@ static bool plain_is_right(struct xen_vm *v)
     return !mono_before(mono_now(), s->kernel_until);
 }
 
+/* What libxc does for a plain resume of such a guest, without asking again of which kind it is. */
+static int resume_plain(const struct xen_vm *v)
+{
+    struct xen_domctl ctl = {.cmd = XEN_DOMCTL_resumedomain, .domain = (domid_t)v->domid};
+
+    return xc_domctl(v->x->xch, &ctl);
+}
+
+static int resume_as(const struct xen_vm *v, bool plain)
+{
+    return plain ? resume_plain(v) : xc_domain_resume(v->x->xch, v->domid, 1);
+}
+
 int xen_resume(struct hv_vm *vm, struct err *err)
 {
     struct xen_vm *v = xen_vm_of(vm);
@@ -254,7 +264,7 @@ int xen_resume(struct hv_vm *vm, struct err *err)
     v->suspend.late = v->suspend.by_driver = false;
     /* The plain resume of a domain that runs is no error to Xen. */
     enum answer seen = plain ? look(v) : SUSPENDED;
-    if (seen == SUSPENDED && xc_domain_resume(v->x->xch, v->domid, !plain) == 0) {
+    if (seen == SUSPENDED && resume_as(v, plain) == 0) {
         listen_again(&v->suspend);
         return 0;
     }

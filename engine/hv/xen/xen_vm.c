@@ -16,6 +16,7 @@ static void release(struct xen_vm *v)
     xen_suspend_close(v);
     xen_watch_close(v);
     xen_fitness_close(v);
+    xen_state_close(v);
     xen_mem_free(&v->mem);
     if (v->nobody >= 0)
         close(v->nobody);

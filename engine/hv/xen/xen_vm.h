@@ -64,7 +64,8 @@ struct xen_vm {
     struct xen_mem mem;
     struct xen_suspend suspend;
     struct xen_log log;
-    size_t context_size; /* of its HVM context */
+    xc_hypercall_buffer_t context; /* its HVM context; kept: a pause must not allocate */
+    size_t context_size;
     struct {
         uint64_t index, value;
     } param[XEN_PARAMS_MAX];
@@ -109,6 +110,7 @@ void xen_log_close(struct xen_vm *v);
 
 /** What does not change while it runs. */
 int xen_state_open(struct xen_vm *v, struct err *err) MUST_CHECK;
+void xen_state_close(struct xen_vm *v);
 
 /* ---- xen_fitness.c ---- */
 
