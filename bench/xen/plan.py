@@ -154,8 +154,10 @@ class Run:
         unaware, last = XlRemus(self.lab, keepalive=False), self.args.intervals[-1]
         yield ({"bench": "xen-no-keepalive", "side": unaware.name}, unaware,
                lambda: ends.session(self.lab, unaware, last))
-        for side in (self.ours(), XlRemus(self.lab)):
-            yield {"bench": "xen-voices", "side": side.name}, side, lambda s=side: ends.voices(self.lab, s, last)
+        for timeouts, side in (("", self.ours()), ("receiver", XlRemus(self.lab)),
+                               ("both", XlRemus(self.lab, user_timeout=True))):
+            yield ({"bench": "xen-voices", "side": side.name, "timeouts": timeouts}, side,
+                   lambda s=side: ends.voices(self.lab, s, last))
 
 
 def host_line():

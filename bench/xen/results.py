@@ -6,7 +6,7 @@ from pathlib import Path
 
 from stats import rounded
 
-KEY = ("bench", "side", "suspend", "vcpus", "epoch_ms", "workload", "repetition")
+KEY = ("bench", "side", "suspend", "vcpus", "epoch_ms", "workload", "repetition", "timeouts")
 
 
 def key_of(line):

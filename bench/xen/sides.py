@@ -16,6 +16,9 @@ START_LIMIT_S = 400     # a first copy in deterministic emulation on a busy mach
 XL_PORT = 9000
 XL_FIRST_EPOCHS = 3
 LOG = "/tmp/xl.log"
+# Of 3 s each: for socat, which knows no name for TCP_USER_TIMEOUT.
+KEEPALIVE = ",keepalive,keepidle=1,keepintvl=1,keepcnt=2"
+USER_TIMEOUT = ",setsockopt-int=6:18:3000"
 
 
 class Bare:
@@ -86,8 +89,10 @@ class XlRemus:
     """Stock `xl remus` as Debian ships it: no output buffering, plain TCP through socat."""
     name, title = "xl-remus", "xl remus"
 
-    def __init__(self, lab, keepalive=True):
-        self.lab, self.keepalive = lab, keepalive
+    def __init__(self, lab, keepalive=True, user_timeout=False):
+        """keepalive: of the receiver, without which it does not notice the sender's death; user_timeout: of the
+        sender, which else waits a quarter of an hour when what it sends is not acknowledged. Users must set both."""
+        self.lab, self.keepalive, self.user_timeout = lab, keepalive, user_timeout
 
     def install(self):
         pass
@@ -99,13 +104,14 @@ class XlRemus:
         return text
 
     def start(self, epoch_ms):
-        keepalive = ",keepalive,keepidle=1,keepintvl=1,keepcnt=2" if self.keepalive else ""
+        keepalive = KEEPALIVE if self.keepalive else ""
+        user_timeout = USER_TIMEOUT if self.user_timeout else ""
         self.must_run("B", f'socat TCP-LISTEN:{XL_PORT},reuseaddr,nodelay{keepalive} '
                            f'EXEC:"xl migrate-receive -r",nofork >{LOG} 2>&1 &')
         Protection.until("socat listens",
                          lambda: f":{XL_PORT} " in self.lab.run("B", "netstat -ltn")[1], START_LIMIT_S)
         self.must_run("A", f'xl remus -F -n -d -i {epoch_ms} -s "" {GUEST} '
-                           f'"socat STDIO TCP:{host_ip("B", "repl")}:{XL_PORT},nodelay" >{LOG} 2>&1 &')
+                           f'"socat STDIO TCP:{host_ip("B", "repl")}:{XL_PORT},nodelay{user_timeout}" >{LOG} 2>&1 &')
         Protection.until("xl remus makes checkpoints", self.is_going, START_LIMIT_S)
 
     def pages(self):

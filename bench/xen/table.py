@@ -113,9 +113,17 @@ def ends(lines):
                   "kill to first ping s", "kill to first line s", "n"], rows)
 
 
+SET_BY_HAND = {"": "nothing", "receiver": "keepalive of the receiver", "both": "keepalive of the receiver, time-out of the sender"}
+
+
 def voices(lines):
-    return table(["", "hosts heard in the guest's name, last 5 of 16 s", "frames from A", "frames from B"],
-                 [[TITLES[line["side"]], str(line["voices"]), str(line["frames_late"]["A"]), str(line["frames_late"]["B"])]
+    def seconds(value):
+        return "-" if value is None else f"{value:.1f}"
+    return table(["", "set by hand", "last frame from A, s after the cut", "frames from B, first and last s", "seconds with both",
+                  "hosts heard in the last 5 s"],
+                 [[TITLES[line["side"]], SET_BY_HAND[line["timeouts"]], seconds(line["last_frame_s"]["A"]),
+                   f"{seconds(line['first_frame_s']['B'])}, {seconds(line['last_frame_s']['B'])}",
+                   f"{line['seconds_of_two']} of {line['watched_s']}", str(line["voices"])]
                   for line in of(lines, "xen-voices")])
 
 
