@@ -116,9 +116,9 @@ struct hv_ops {
     int (*stop)(struct hv_vm *vm, int timeout_ms, struct err *err);
 
     /**
-     * Adds the dirty set to `dirty` and resets it; to clear `dirty` before is quicker than while the
-     * VM is stopped. Legal while running (live copy) and while stopped (epoch). ESTALE: logging was lost, everything must be sent
-     * again.
+     * Adds the dirty set to `dirty` and resets it. Legal while running (live copy) and while
+     * stopped (epoch): then `dirty` was cleared before, for that takes its time. ESTALE: logging
+     * was lost, everything must be sent again.
      */
     int (*fetch_dirty)(struct hv_vm *vm, struct bitmap *dirty, struct err *err);
 
