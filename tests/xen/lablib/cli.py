@@ -122,7 +122,7 @@ def parser():
     sub.add_argument("--memory", type=int, default=1536, metavar="MB", help="of each host")
     sub.add_argument("--icount", action="store_true", help="deterministic time, for measurements")
     sub.add_argument("--cpus", type=int, default=1, metavar="N",
-                     help="of each host; more than one needs --icount, or all is slow")
+                     help="of each host; more than one only with --icount")
     sub.add_argument("--owner", type=int, default=0, metavar="PID",
                      help="take the laboratory down when this process ends")
     command(down, "ends everything that up started")

@@ -22,9 +22,14 @@ STOP_RETRY_S, FROZEN_LIMIT_S = 0.02, 3
 
 
 class Mode:
-    """What the emulators of a laboratory have in common."""
+    """What the emulators of a laboratory have in common.
+
+    Without counted instructions each emulated CPU is a thread, and guests of several CPUs die there of
+    faults that they did not make."""
 
     def __init__(self, memory_mb=1536, icount=False, cpus=1):
+        if cpus > 1 and not icount:
+            raise LabError("hosts of several CPUs need --icount: in plain emulation their guests crash at random")
         self.memory_mb, self.icount, self.cpus = memory_mb, icount, cpus
 
     def name(self):
