@@ -228,6 +228,31 @@ static void log_tells_port_and_sender_of_each_frame(void **state)
     json_decref(line);
 }
 
+/* A switch that is late: a port has sent much and is gone, and its station speaks at another one.
+ */
+static void nobody_is_heard_after_a_port_that_came_later(void **state)
+{
+    struct lan *l = *state;
+    static uint8_t frame[FRAME_LEN];
+    char spec[64];
+    struct err err;
+
+    unplug(l, 1);
+    memcpy(frame + PORT_VNET_LEN, everyone, 6);
+    memcpy(frame + PORT_VNET_LEN + 6, mac[0], 6);
+    for (int i = 0; i < 200; i++)
+        assert_int_equal(port_write(l->port[0], frame, sizeof(frame)), 0);
+    snprintf(spec, sizeof(spec), "switch:%s", l->path);
+    l->port[1] = port_open(spec, &err);
+    assert_non_null(l->port[1]);
+    assert_int_equal(port_write(l->port[1], frame, sizeof(frame)), 0);
+    settle(l);
+    fflush(l->log);
+    const char *later = strstr(l->text, "\"port\":4,\"src\"");
+    assert_non_null(later);
+    assert_null(strstr(later, "\"port\":1,\"src\""));
+}
+
 static void living_socket_is_not_taken_over(void **state)
 {
     struct lan *l = *state;
@@ -267,6 +292,7 @@ int main(void)
         LAN_TEST(address_of_a_gone_port_is_unknown_again),
         LAN_TEST(port_that_does_not_read_loses_alone),
         LAN_TEST(log_tells_port_and_sender_of_each_frame),
+        LAN_TEST(nobody_is_heard_after_a_port_that_came_later),
         LAN_TEST(living_socket_is_not_taken_over),
         cmocka_unit_test(full_table_still_finds_what_it_knows),
     };

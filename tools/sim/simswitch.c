@@ -17,6 +17,8 @@
 #define BACKLOG 64
 /* Frames taken from one port before the others get their turn. */
 #define TURN 64
+/* More than a port's socket holds of them, and yet an end. */
+#define WAITING_MAX 16384
 
 struct sw_port {
     LIST_ENTRY(sw_port) link;
@@ -87,13 +89,10 @@ static void forward(struct sw_port *from, size_t len)
     }
 }
 
-static void on_frames(evutil_socket_t fd, short what, void *arg)
+/* The port may be gone afterwards. */
+static void take_frames(struct sw_port *p, int most)
 {
-    struct sw_port *p = arg;
-    (void)fd;
-    (void)what;
-
-    for (int i = 0; i < TURN; i++) {
+    for (int i = 0; i < most; i++) {
         ssize_t len = port_read(p->io, p->sw->frame, sizeof(p->sw->frame));
         if (len == 0)
             return;
@@ -102,6 +101,24 @@ static void on_frames(evutil_socket_t fd, short what, void *arg)
             return;
         }
         forward(p, (size_t)len);
+    }
+}
+
+static void on_frames(evutil_socket_t fd, short what, void *arg)
+{
+    (void)fd;
+    (void)what;
+    take_frames(arg, TURN);
+}
+
+/* What was sent before a port came goes before what that one sends, however late this switch is. */
+static void catch_up(struct simswitch *sw)
+{
+    struct sw_port *next;
+
+    for (struct sw_port *p = LIST_FIRST(&sw->ports); p; p = next) {
+        next = LIST_NEXT(p, link);
+        take_frames(p, WAITING_MAX);
     }
 }
 
@@ -149,6 +166,7 @@ static void on_connection(evutil_socket_t listener, short what, void *arg)
     int fd = accept4(listener, NULL, NULL, SOCK_NONBLOCK | SOCK_CLOEXEC);
     if (fd < 0)
         return;
+    catch_up(sw);
     switch_sock_tune(fd);
     if (sw->nports < SIMSWITCH_PORTS_MAX && add_port(sw, fd) == 0)
         return;
