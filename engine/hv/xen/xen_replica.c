@@ -108,14 +108,13 @@ int xen_replica_create(struct hv *hv, const void *desc, size_t len, struct hv_re
     s->replica.ops = &hv_xen_ops;
     s->x = x;
     if (keep_desc(s, desc, len, err) || xen_desc_parse(desc, len, &d, err) ||
-        xen_host_check(x, &d, &s->uuid, s->name, err) || check_absent(x, &s->uuid, err) ||
-        xen_build_start(&s->build, x, &d, &s->uuid, err)) {
+        xen_host_check(x, &d, &s->uuid, s->name, err) || check_absent(x, &s->uuid, err)) {
         int saved = errno;
         release(s);
         errno = saved;
         return -1;
     }
-    if (fill(s, &d, err)) {
+    if (xen_build_start(&s->build, x, &d, &s->uuid, err) || fill(s, &d, err)) {
         demolish(s);
         return -1;
     }
