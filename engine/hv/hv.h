@@ -178,7 +178,7 @@ struct hv_ops {
     /** The page as it is now, valid until the next write; NULL for a page out of range. */
     const void *(*replica_page)(struct hv_replica *r, uint64_t pfn);
 
-    /** Writes `n` whole pages. EINVAL: out of range. */
+    /** Writes `n` whole pages. EINVAL, by the wrapper: one is out of range, and none is written. */
     int (*replica_write)(struct hv_replica *r, const uint64_t *pfn, const void *const *page,
                          size_t n, struct err *err);
 

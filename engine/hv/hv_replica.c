@@ -1,6 +1,8 @@
 /* SPDX-License-Identifier: GPL-2.0-or-later */
 #include "engine/hv/hv_check.h"
 
+#include <errno.h>
+
 int hv_reap(struct hv *hv, const struct uuid *uuid, struct err *err)
 {
     struct err own;
@@ -39,7 +41,14 @@ int hv_replica_write(struct hv_replica *r, const uint64_t *pfn, const void *cons
                      struct err *err)
 {
     struct err own;
+    uint64_t pages = hv_replica_pages(r);
 
+    for (size_t i = 0; i < n; i++) {
+        if (pfn[i] >= pages) {
+            errno = EINVAL;
+            return err_set(err, "", "page %llu is out of range", (unsigned long long)pfn[i]);
+        }
+    }
     return r->ops->replica_write(r, pfn, page, n, hv_err(err, &own));
 }
 

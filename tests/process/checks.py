@@ -37,6 +37,15 @@ class Witness(threading.Thread):
             time.sleep(0.1)
 
 
+def state_files(daemon):
+    return sorted(f for f in os.listdir(daemon.state_dir) if f.endswith(".state"))
+
+
+def reachable(rig, vm):
+    result = rig.client(vm, mode="echo", count=5).result()
+    assert result["received"] == 5 and not result["corrupt"], result
+
+
 class Pair:
     """Host A with a VM, host B, and between them the proxy. The VM is protected when it is made."""
 

@@ -8,18 +8,9 @@ import sys
 import time
 
 sys.path.insert(0, os.path.dirname(os.path.abspath(__file__)))
-from checks import Pair, check_client  # noqa: E402
+from checks import Pair, check_client, reachable, state_files  # noqa: E402
 from rig import Control, wait_for  # noqa: E402
 import tap  # noqa: E402
-
-
-def state_files(daemon):
-    return sorted(f for f in os.listdir(daemon.state_dir) if f.endswith(".state"))
-
-
-def reachable(rig, vm):
-    result = rig.client(vm, mode="echo", count=5).result()
-    assert result["received"] == 5 and not result["corrupt"], result
 
 
 # ---- the ends of protection ----

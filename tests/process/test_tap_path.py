@@ -93,19 +93,28 @@ def wait_for_answer(counter, what):
             ["bridge", "fdb", "show", "br", "br0"], capture_output=True, text=True, check=False).stdout) from late
 
 
+def over_taps(rig):
+    """The guest at A and what counts with it, and both daemons."""
+    vm = rig.vm(net="tap:vm-a")
+    counter = Counter(vm)
+    counter.step()
+    return vm, counter, rig.remusd(), rig.backupd(net="tap:rem%d")
+
+
+def protect(a, b, vm, hold):
+    reply = a.call("protect", vm=vm.uuid, to=b.address, hold=hold)
+    assert reply["ok"], reply
+    wait_for("protected", lambda: a.state(vm.uuid) == "protected")
+
+
 def silent_guest_is_found(hold):
     """A guest that has said nothing since it moved: the switch learns its place all the same."""
     two_bridges()
     with Rig(switch=False) as rig:
-        vm = rig.vm(net="tap:vm-a")
-        counter = Counter(vm)
-        counter.step()
+        vm, counter, a, b = over_taps(rig)
         sh(f"ip neigh replace {vm.ip} lladdr {mac_of(vm)} dev br0 nud permanent")  # so that nobody asks by broadcast
-        b = rig.backupd(net="tap:rem%d")
-        a = rig.remusd()
         for turn in range(2):
-            assert a.call("protect", vm=vm.uuid, to=b.address, hold=hold)["ok"]
-            wait_for("protected", lambda: a.state(vm.uuid) == "protected")
+            protect(a, b, vm, hold)
             if turn == 0:
                 wait_for_answer(counter, "after protect")
             assert a.call("unprotect", vm=vm.uuid)["ok"]
@@ -115,14 +124,8 @@ def silent_guest_is_found(hold):
 def survives(hold):
     enter_namespace()
     with Rig(switch=False) as rig:
-        vm = rig.vm(net="tap:vm-a")
-        counter = Counter(vm)
-        counter.step()
-        b = rig.backupd(net="tap:rem%d")
-        a = rig.remusd()
-        reply = a.call("protect", vm=vm.uuid, to=b.address, hold=hold)
-        assert reply["ok"], reply
-        wait_for("protected", lambda: a.state(vm.uuid) == "protected")
+        vm, counter, a, b = over_taps(rig)
+        protect(a, b, vm, hold)
         for _ in range(30):
             counter.step()
         rig.power_cut(a, vm)

@@ -7,10 +7,8 @@
 #define BATCH   32
 #define DOWN_NS (100 * NS_PER_MS) /* a TAP interface that is down is always "ready" */
 
-int nic_open(struct machine *m, const char *spec, struct err *err)
+static int use(struct machine *m, struct port *port)
 {
-    struct port *port = port_open(spec, err);
-
     if (!port)
         return -1;
     port_close(m->nic);
@@ -19,16 +17,14 @@ int nic_open(struct machine *m, const char *spec, struct err *err)
     return 0;
 }
 
+int nic_open(struct machine *m, const char *spec, struct err *err)
+{
+    return use(m, port_open(spec, err));
+}
+
 int nic_take(struct machine *m, int fd)
 {
-    struct port *port = port_from_fd(fd, "taken");
-
-    if (!port)
-        return -1;
-    port_close(m->nic);
-    m->nic = port;
-    m->nic_again = mono_now();
-    return 0;
+    return use(m, port_from_fd(fd, "taken"));
 }
 
 void nic_close(struct machine *m)

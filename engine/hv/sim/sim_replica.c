@@ -141,12 +141,7 @@ int sim_replica_write(struct hv_replica *r, const uint64_t *pfn, const void *con
 {
     struct sim_replica *s = sim_of(r);
 
-    for (size_t i = 0; i < n; i++) {
-        if (pfn[i] >= s->map.pages) {
-            errno = EINVAL;
-            return err_set(err, "", "page %llu is out of range", (unsigned long long)pfn[i]);
-        }
-    }
+    (void)err;
     for (size_t i = 0; i < n; i++)
         write_page(s, pfn[i], page[i]);
     return 0;
