@@ -129,6 +129,18 @@ static void another_tools_request_comes_first(void **state)
     assert_int_equal(fake.asked_kernel, 1);
 }
 
+/* A kernel that is freezing its tasks does not look at a request, and not at an old one later. */
+static void request_of_a_killed_agent_is_made_again(void **state)
+{
+    struct world *w = *state;
+    struct err err;
+
+    fake_write_own("control/shutdown", "suspend");
+    fake.guest = fake_suspend;
+    assert_int_equal(xen_stop(&w->v.vm, 100, &err), 0);
+    assert_int_equal(fake.asked_kernel, 1);
+}
+
 /* Taken while we wait for it: the guest is then asked within the same stop. */
 static void take_anothers_request(void)
 {
@@ -278,6 +290,7 @@ int main(void)
         KERNEL(kernel_that_could_not_freeze_is_asked_again),
         KERNEL(request_that_nobody_saw_is_taken_back),
         KERNEL(another_tools_request_comes_first),
+        KERNEL(request_of_a_killed_agent_is_made_again),
         KERNEL(request_is_made_when_the_others_is_taken),
         KERNEL(node_that_changes_all_the_time_is_given_up),
         DRIVER(silent_driver_is_given_up),

@@ -139,9 +139,11 @@ static int ask(struct xen_vm *v)
 
     (void)!take_event(s, 0); /* what comes from now on is an answer */
     listen_again(s);
-    if (!s->now.driver)
+    if (!s->now.driver) {
         asked = change_request(v, "", "suspend");
-    else if (xenevtchn_notify(s->xce, (evtchn_port_t)s->port))
+        if (asked == 0) /* left by an agent that was killed: the kernel looks at what is new */
+            asked = change_request(v, "suspend", "suspend");
+    } else if (xenevtchn_notify(s->xce, (evtchn_port_t)s->port))
         asked = -1;
     if (asked <= 0)
         return asked;
