@@ -44,6 +44,14 @@ static int vm_number(struct backupd *d, const struct uuid *uuid)
     return free_at;
 }
 
+static void free_number(struct backupd *d, const struct uuid *uuid)
+{
+    for (int i = 0; i < d->conf->max_vms; i++) {
+        if (d->taken[i] && uuid_equal(&d->number[i], uuid))
+            d->taken[i] = false;
+    }
+}
+
 static void on_session(int fd, const struct uuid *uuid, void *arg)
 {
     struct backupd *d = arg;
@@ -59,6 +67,7 @@ static void on_session(int fd, const struct uuid *uuid, void *arg)
         child = supervisor_spawn(d->sup, uuid, "", &err);
     if (!child) {
         log_errx("%s", err.text);
+        free_number(d, uuid);
         listener_reject(fd, WIRE_REJECT_FAILED, err.text);
         return;
     }
@@ -84,20 +93,17 @@ static void on_child_gone(struct vm_child *child, bool on_purpose, int wait_stat
     struct err err;
     (void)wait_status;
 
-    if (!on_purpose) {
+    if (!on_purpose)
         supervisor_event(d->sup, child, LOG_LEVEL_ERROR, "child-died",
                          "the VM's process ended unexpectedly: its replica is lost, the primary "
                          "has to copy again");
+    if (!on_purpose && was_activated(d, &child->uuid)) {
         /* The VM runs by itself; its child only watches it. */
-        if (was_activated(d, &child->uuid) &&
-            !supervisor_spawn(d->sup, &child->uuid, child->name, &err))
+        if (!supervisor_spawn(d->sup, &child->uuid, child->name, &err))
             log_errx("%s", err.text);
         return;
     }
-    for (int i = 0; i < d->conf->max_vms; i++) {
-        if (d->taken[i] && uuid_equal(&d->number[i], &child->uuid))
-            d->taken[i] = false;
-    }
+    free_number(d, &child->uuid);
 }
 
 /** No VM of this UUID runs here. EEXIST: one does; anything else: that is not known. */

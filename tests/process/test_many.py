@@ -57,6 +57,26 @@ def test_two_hosts_two_vms_each():
         assert {e["uuid"] for e in b.saw("takeover")} == {vm.uuid for vm in vms["A"]}
 
 
+def test_a_process_that_cannot_start_takes_no_place():
+    with Rig() as rig:
+        b = rig.backupd("B", env={"REMUS_FAULT": "parent_spawn:1:fail"}, max_vms=1)
+        a, first, second = rig.remusd("A"), rig.vm("A", 1), rig.vm("A", 2)
+        assert not a.call("protect", vm=first.uuid, to=b.address)["ok"]
+        protect(a, second, b)
+
+
+def test_a_process_that_died_keeps_no_place():
+    """Its VM is protected no more, and another one may take its place."""
+    with Rig() as rig:
+        b = rig.backupd("B", max_vms=1)
+        a, first = rig.remusd("A"), rig.vm("A", 1)
+        protect(a, first, b)
+        host_dies(a, [first])
+        os.kill(b.child_pid(first.uuid), signal.SIGKILL)
+        wait_for("it died", lambda: b.saw("child-died"))
+        protect(rig.remusd("C"), rig.vm("C", 2), b)
+
+
 def test_one_child_dies_alone():
     """One process per VM: what kills the child of one does not touch the other."""
     with Rig() as rig:

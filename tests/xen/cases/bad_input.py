@@ -120,6 +120,17 @@ def with_a_read_only_disk(scene):
     scene.check_memory()
 
 
+def given_a_writable_disk(scene):
+    """Epochs go on, but it does not count as protected while it has it."""
+    p = scene.protected()
+    add_disk(p, "rw")
+    told = p.wait("A", lambda s: s and "device" in [d["cause"] for d in s["degraded"]])
+    assert not told["protected"] and told["state"] == "unprotected", told
+    until("epochs go on", lambda: p.status("B")["epoch"] > told["epoch"] + 2)
+    p.must_run("A", "xl block-detach guest xvdz")
+    p.wait("A", is_protected)
+
+
 def renamed(scene):
     """Protection follows the UUID; the guest is known by its old name, and gets that at the backup."""
     p = scene.protected()
@@ -149,5 +160,6 @@ TESTS = [("refused for what it is: writable disk, paused, PCI device; unknown", 
          ("refused: an HVM guest", hvm_guest),
          ("refused by the backup: UUID in use, no memory", by_the_backup),
          ("a read-only disk comes along", with_a_read_only_disk),
+         ("a writable disk that comes while it is protected", given_a_writable_disk),
          ("renamed while protected: protection and old name stay", renamed),
          ("rebooted while protected: comes up unprotected", rebooted)]
