@@ -14,6 +14,9 @@ TITLES = {"remus": "remus", "xl-remus": "xl remus, no output buffering", "none":
 WAYS = {"remus": "remus, {}", "xl-remus": "xl remus, {}", "bare": "bare pause"}
 STOCK = {"suspend": "cooperative", "vcpus": 1}
 PARTS = ("pause_us", "handshake_us", "own_us", "fetch_us", "copy_us", "state_us", "resume_us")
+BARE_PARTS = ("pause_us", "wait_us", "own_us", "log", None, "state", "resume")
+# Of the driver's pause to a bare one, by the number of vCPUs.
+PAUSE_AIMS = {1: 3, 2: 4}
 
 
 def of(lines, bench, **fields):
@@ -60,13 +63,17 @@ def stops(lines):
 
 
 def parts(lines):
-    """Where our part of the time goes, by the engine's own account."""
+    """Where the time goes, by the engine's own account, and of a bare pause, by its."""
     rows = []
-    for line in of(lines, "xen-costs", side="remus", workload="idle"):
-        account = line["account"]
-        rows.append([str(line["vcpus"]), line["suspend"], str(line["epoch_ms"])]
-                    + [f"{account[key]['p50'] / 1000:.2f}" for key in PARTS])
-    return table(["vCPUs", "suspend", "ms asked", "pause ms", "handshake", "ours", "dirty log", "copy", "CPU state", "resume"],
+    for line in sorted(of(lines, "xen-costs", workload="idle"), key=lambda l: (l["vcpus"], l["suspend"], l["epoch_ms"])):
+        if line["side"] == "remus":
+            found = [line["account"][key]["p50"] for key in PARTS]
+            rows.append([str(line["vcpus"]), line["suspend"], str(line["epoch_ms"])] + [f"{us / 1000:.2f}" for us in found])
+        elif line["side"] == "bare":
+            found = {**line, **line["parts_us"]}
+            rows.append([str(line["vcpus"]), "bare pause", str(line["epoch_ms"])]
+                        + [ms(found[key]) if key else "-" for key in BARE_PARTS])
+    return table(["vCPUs", "suspend", "ms asked", "pause ms", "handshake", "the rest", "dirty log", "copy", "CPU state", "resume"],
                  rows)
 
 
@@ -165,7 +172,26 @@ def aims(lines):
     pings = {m: found[0] for m in {line["epoch_ms"] for line in of(lines, "xen-ends", side="remus")}
              if (found := medians(of(lines, "xen-ends", side="remus", epoch_ms=m), "death", "first_ping_s"))}
     rows.append(verdict("SIGKILL to the first ping, s, median", "at most 2.5", pings, lambda v: v <= 2.5))
+    rows += [driver_verdict(lines, vcpus, aim) for vcpus, aim in PAUSE_AIMS.items()] + [voices_verdict(lines)]
     return table(["what", "aim", "found", ""], rows)
+
+
+def driver_verdict(lines, vcpus, aim):
+    """The whole pause with the driver against the bare pause of the same guest, idle."""
+    found = {}
+    for line in of(lines, "xen-costs", suspend="driver", vcpus=vcpus, workload="idle"):
+        found[line["epoch_ms"], line["side"]] = line["pause_us"]["median"]
+    ratios = {m: found[m, "remus"] / found[m, "bare"] for m, side in found if side == "remus" and (m, "bare") in found}
+    return verdict(f"whole pause with the driver, against a bare pause, {vcpus} vCPU", f"at most {aim}", ratios,
+                   lambda v: v <= aim)
+
+
+def voices_verdict(lines):
+    heard = [line["voices"] if line["seconds_of_two"] == 0 else 2 for line in of(lines, "xen-voices", side="remus")]
+    row = ["hosts heard in the guest's name when the link is cut", "1"]
+    if not heard:
+        return [*row, "not measured", ""]
+    return [*row, str(max(heard)), "met" if max(heard) == 1 else "**not met**"]
 
 
 def main():
