@@ -64,7 +64,8 @@ class Run:
     def said(side):
         """Last words of what was measured."""
         try:
-            return "\n".join(side.said().splitlines()[-LAST_LINES:]) if side else ""
+            text = side.said() + costs.console(side.lab) if side else ""
+            return "\n".join(text.splitlines()[-LAST_LINES:])
         except LabError as error:
             return str(error)
 
@@ -98,11 +99,19 @@ class Run:
         if not self.missing(key for some in keys.values() for key in some.values()):
             self.progress.total -= sum(map(len, keys.values()))
             return
+        self.up_for_costs(setting)
+        for (epoch_ms, side), some in keys.items():
+            try:
+                self.costs_of(side, epoch_ms, some)
+            except LabError as error:    # of what is left in the laboratory nothing is known
+                print(f"  failed: {error}\n{self.said(side)}", flush=True)
+                self.progress.failed += 1
+                self.up_for_costs(setting)
+
+    def up_for_costs(self, setting):
         driver = setting["suspend"] == "driver"
         self.up(True, driver, setting["vcpus"])
         costs.prepare(self.lab, driver)
-        for (epoch_ms, side), some in keys.items():
-            self.costs_of(side, epoch_ms, some)
 
     def costs_of(self, side, epoch_ms, keys):
         """All workloads under one protection."""
