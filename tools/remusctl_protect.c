@@ -64,22 +64,21 @@ static bool is_final(const char *state)
     return false;
 }
 
-/* One look: CTL_OK with the VM's status in *ret (new reference), or another enum ctl_exit. */
-static int look(const struct ctl_args *args, const char *path, json_t **ret)
+/* The VM's status (new reference), or NULL and why not. */
+static json_t *look(const struct ctl_args *args, const char *path, struct ctl_failure *ret_why)
 {
-    struct ctl_failure why;
     json_t *request = ctl_request(args, "status");
-    json_t *reply = ctl_ask(path, request, args->timeout_ms, &why);
+    json_t *reply = ctl_ask(path, request, args->timeout_ms, ret_why);
     json_decref(request);
     if (!reply)
-        return ctl_report(args, &why);
-    *ret = json_incref(json_array_get(json_object_get(reply, "vms"), 0));
+        return NULL;
+    json_t *vm = json_incref(json_array_get(json_object_get(reply, "vms"), 0));
     json_decref(reply);
-    if (*ret)
-        return CTL_OK;
-    why = (struct ctl_failure){.exit = CTL_UNKNOWN_VM, .code = "unknown-vm"};
-    (void)err_set(&why.err, "see remusctl events", "%s is no longer protected", args->vm);
-    return ctl_report(args, &why);
+    if (vm)
+        return vm;
+    *ret_why = (struct ctl_failure){.exit = CTL_UNKNOWN_VM, .code = "unknown-vm"};
+    (void)err_set(&ret_why->err, "see remusctl events", "%s is no longer protected", args->vm);
+    return NULL;
 }
 
 static int give_up(const struct ctl_args *args, const char *state)
@@ -110,39 +109,58 @@ static int done_waiting(const struct ctl_args *args, json_t *vm)
     return CTL_OK;
 }
 
-/* Until the VM is protected, cannot become so, or an explicit --timeout has passed. */
-static int wait_protected(const struct ctl_args *args, const char *path)
+static void show(struct progress *progress, const json_t *vm)
 {
-    struct progress progress;
+    const json_t *sync = json_object_get(vm, "sync");
+
+    progress_show(progress, status_progress(vm),
+                  json_number_value(json_object_get(sync, "pages_done")),
+                  json_number_value(json_object_get(sync, "pages_total")));
+}
+
+static bool is_over(const struct ctl_args *args, const json_t *vm, struct mono start)
+{
+    bool late = args->timeout_given && args->timeout_ms >= 0 &&
+                mono_sub(mono_now(), start) > args->timeout_ms * NS_PER_MS;
+
+    return late || json_is_true(json_object_get(vm, "protected")) ||
+           is_final(text_str(vm, "state").s);
+}
+
+/* Until the VM is protected, cannot become so, or an explicit --timeout has passed; as look. */
+static json_t *watch(const struct ctl_args *args, const char *path, struct ctl_failure *ret_why)
+{
     const struct mono start = mono_now();
-    int rc;
+    struct progress progress;
+    json_t *vm;
 
     progress_begin(&progress);
-    for (;;) {
-        json_t *vm = NULL;
-        rc = look(args, path, &vm);
-        if (rc != CTL_OK)
+    while ((vm = look(args, path, ret_why))) {
+        show(&progress, vm);
+        if (is_over(args, vm, start))
             break;
-        const struct text state = text_str(vm, "state");
-        bool done = json_is_true(json_object_get(vm, "protected"));
-        const json_t *sync = json_object_get(vm, "sync");
-        progress_show(&progress, status_progress(vm),
-                      json_number_value(json_object_get(sync, "pages_done")),
-                      json_number_value(json_object_get(sync, "pages_total")));
-        if (done) {
-            progress_end(&progress);
-            rc = done_waiting(args, vm);
-        }
         json_decref(vm);
-        if (done)
-            return rc;
-        if (is_final(state.s))
-            return give_up(args, state.s);
-        if (args->timeout_given && args->timeout_ms >= 0 &&
-            mono_sub(mono_now(), start) > args->timeout_ms * NS_PER_MS)
-            return out_of_time(args);
         usleep(POLL_MS * 1000);
     }
+    progress_end(&progress);
+    return vm;
+}
+
+static int wait_protected(const struct ctl_args *args, const char *path)
+{
+    struct ctl_failure why;
+    json_t *vm = watch(args, path, &why);
+    int rc;
+
+    if (!vm)
+        rc = ctl_report(args, &why);
+    else if (json_is_true(json_object_get(vm, "protected")))
+        rc = done_waiting(args, vm);
+    else if (is_final(text_str(vm, "state").s))
+        rc = give_up(args, text_str(vm, "state").s);
+    else
+        rc = out_of_time(args);
+    json_decref(vm);
     return rc;
 }
 
