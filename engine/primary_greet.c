@@ -70,8 +70,9 @@ static int greet(struct primary *p, int fd, struct err *err)
     p->phase = PRIMARY_GREETING;
     if (!p->greet_ev)
         p->greet_ev = event_new(p->child.base, -1, 0, on_greet_timeout, p);
-    struct timeval tv = mono_span_tv(p->conf->connect_timeout_ms * NS_PER_MS);
+    struct timeval tv = mono_span_tv(p->conf->welcome_timeout_ms * NS_PER_MS);
     event_add(p->greet_ev, &tv);
+    link_watch_host(p->link, p->conf->connect_timeout_ms);
     return 0;
 }
 

@@ -61,6 +61,7 @@ void primary_released(struct primary *p)
 static void on_welcome(struct primary *p, const struct msg_welcome *m)
 {
     event_del(p->greet_ev);
+    link_watch_host(p->link, 0); /* beats say more */
     p->welcome = *m;
     p->ever_welcomed = true;
     (void)FAULT(primary_welcomed);

@@ -24,6 +24,7 @@ struct remusd_conf {
     int64_t detector_ceiling_ms;
     int64_t stop_timeout_ms;
     int64_t connect_timeout_ms;
+    int64_t welcome_timeout_ms;
     int64_t reconnect_ms;
     int verify_image;
     char record_stream[CONF_STR_MAX];

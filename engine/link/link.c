@@ -37,6 +37,12 @@ void link_leave(struct link *link)
         link_free(link, false);
 }
 
+/* Not a TCP socket in some tests: harmless. */
+static void set_tcp(const struct link *link, int option, int value)
+{
+    (void)setsockopt(link->fd, IPPROTO_TCP, option, &value, sizeof(value));
+}
+
 static void name_peer(struct link *link)
 {
     struct sockaddr_storage ss;
@@ -73,11 +79,19 @@ struct link *link_new(struct event_base *base, int fd, enum session_role role, u
         errno = ENOMEM;
         return NULL;
     }
-    int one = 1;
-    /* Not a TCP socket in some tests: harmless. */
-    (void)setsockopt(fd, IPPROTO_TCP, TCP_NODELAY, &one, sizeof(one));
+    set_tcp(link, TCP_NODELAY, 1);
     name_peer(link);
     return link;
+}
+
+void link_watch_host(struct link *link, int64_t ms)
+{
+    int on = ms > 0;
+
+    set_tcp(link, TCP_USER_TIMEOUT, (int)ms);
+    set_tcp(link, TCP_KEEPIDLE, 1);
+    set_tcp(link, TCP_KEEPINTVL, 1);
+    (void)setsockopt(link->fd, SOL_SOCKET, SO_KEEPALIVE, &on, sizeof(on));
 }
 
 /** A close with unread input resets the connection, and the peer may then never see our last
@@ -86,8 +100,8 @@ static void part(struct link *link)
 {
     uint8_t rest[4096];
 
-    int all = INT_MAX; /* the kernel takes what it has room for: nobody is there to come back */
-    (void)setsockopt(link->fd, IPPROTO_TCP, TCP_NOTSENT_LOWAT, &all, sizeof(all));
+    /* The kernel takes what it has room for: nobody is there to come back. */
+    set_tcp(link, TCP_NOTSENT_LOWAT, INT_MAX);
     (void)link_write_some(link);
     shutdown(link->fd, SHUT_WR);
     for (int i = 0; i < 256 && read(link->fd, rest, sizeof(rest)) > 0; i++)

@@ -73,6 +73,12 @@ void link_commit(struct link *link);
 /** Offers what is queued to the socket now instead of at the next turn of the loop. */
 void link_flush(struct link *link);
 
+/**
+ * From now on the peer's host has to acknowledge what is sent, and to be there when nothing is,
+ * within `ms` (its kernel does, whatever the peer is busy with); else the link ends. 0: no longer.
+ */
+void link_watch_host(struct link *link, int64_t ms);
+
 bool link_full(const struct link *link);
 /** Octets that may wait at present; a single record should not be much larger. */
 size_t link_budget(const struct link *link);

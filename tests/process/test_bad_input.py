@@ -23,7 +23,7 @@ class Scene:
     """One protected VM, one that is not, and what must not change."""
 
     def __init__(self):
-        self.pair = Pair(hold="backup", a_conf={"connect_timeout_ms": 600}, b_conf={"replica_max_mb": 16})
+        self.pair = Pair(hold="backup", a_conf={"welcome_timeout_ms": 600}, b_conf={"replica_max_mb": 16})
         atexit.register(self.pair.__exit__, None, None, None)
         self.a, self.b, self.rig = self.pair.a, self.pair.b, self.pair.rig
         self.free = self.rig.vm(number=2)

@@ -74,7 +74,7 @@ def test_frozen_then_thawed():
 def test_welcome_lost():
     """HELLO arrives, WELCOME does not: B has given up the old epoch, A may not run. When the link is whole the
     VM goes on at A."""
-    with Pair(hold="backup", a_conf={"detector_ceiling_ms": 1500, "connect_timeout_ms": 500}) as pair:
+    with Pair(hold="backup", a_conf={"detector_ceiling_ms": 1500, "welcome_timeout_ms": 500}) as pair:
         client = pair.rig.client(pair.vm, seconds=8, clients=2)
         pair.wait_epochs(20)
         before = pair.generation()

@@ -167,9 +167,16 @@ def test_primary_back_before_the_link():
         pair.check_image("B")
 
 
+def test_backup_takes_long_to_make_room():
+    """As for a VM of many gigabytes: it is waited for while its host is there."""
+    with Pair(hold="backup", a_conf={"connect_timeout_ms": 300},
+              b_env={"REMUS_FAULT": "backup_replica_create:1:sleep-ms=2000"}) as pair:
+        assert pair.generation() == 1 and pair.sessions() == 1, pair.a.events()
+
+
 def test_connections_in_reverse():
     """What A sent long ago arrives after what it sent last: generations only grow, and A comes through."""
-    with Pair(hold="backup", a_conf={"connect_timeout_ms": 300}, b_conf={"detector_floor_ms": 3000}) as pair:
+    with Pair(hold="backup", a_conf={"welcome_timeout_ms": 300}, b_conf={"detector_floor_ms": 3000}) as pair:
         client = pair.rig.client(pair.vm, seconds=5, clients=2)
         pair.wait_epochs(10)
         before = pair.generation()
