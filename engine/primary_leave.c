@@ -53,6 +53,10 @@ static void on_leave_timeout(evutil_socket_t fd, short what, void *arg)
         unprotect_by_force(p);
         return;
     }
+    if (!p->lease.in_force) { /* there is nothing that could be resumed */
+        primary_bye_acked(p);
+        return;
+    }
     primary_hold(p, HOLD_LEASE);
     /* Not acknowledged: the backup may activate. The guest stays silent; its record says so. */
     child_event(&p->child, LOG_LEVEL_ERROR, "left-unacknowledged",
@@ -179,9 +183,10 @@ void primary_leave(struct primary *p, enum primary_goal goal, json_int_t id, boo
     p->goal_id = id;
     if (goal == GOAL_SHUTDOWN)
         primary_bound_leaving(p); /* otherwise a person waits and can give up */
+    bool waiting = p->phase == PRIMARY_CONNECTING || p->phase == PRIMARY_GREETING;
     if (p->phase == PRIMARY_SYNCING || p->phase == PRIMARY_RUNNING)
         primary_leave_step(p);
-    else if (!p->lease.in_force && goal != GOAL_FAILOVER && p->phase == PRIMARY_CONNECTING)
+    else if (!p->lease.in_force && goal != GOAL_FAILOVER && waiting)
         primary_bye_acked(p); /* nobody holds anything that could be activated */
 }
 

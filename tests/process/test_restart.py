@@ -9,7 +9,7 @@ import time
 
 sys.path.insert(0, os.path.dirname(os.path.abspath(__file__)))
 from checks import Pair, check_client, reachable, state_files  # noqa: E402
-from rig import wait_for  # noqa: E402
+from rig import Control, wait_for  # noqa: E402
 import tap  # noqa: E402
 
 
@@ -38,6 +38,31 @@ def test_primary_terminated():
         assert not pair.failed_over()
 
     primary_returns(stop)
+
+
+def left_while_greeting(leave):
+    """The backup has not answered: nothing of the VM is anywhere that could be resumed, and it runs on."""
+    with Pair(hold="backup", protect=False, b_env={"REMUS_FAULT": "backup_replica_create:1:sleep-ms=30000"}) as pair:
+        order = Control(pair.a.socket)
+        order.send(cmd="protect", vm=pair.vm.uuid, to=pair.proxy.address)
+        wait_for("B makes room", lambda: "fault point backup_replica_create" in pair.b.text())
+        leave(pair)
+        wait_for("A lets go", lambda: not pair.a.alive() or pair.a.status(pair.vm.uuid) is None)
+        assert pair.info("A")["running"]
+        reachable(pair.rig, pair.vm)
+        order.close()
+
+
+def test_primary_terminated_while_greeting():
+    left_while_greeting(lambda pair: pair.a.end())
+
+
+def test_unprotected_while_greeting():
+    def leave(pair):
+        reply = pair.a.call("unprotect", vm=pair.vm.uuid)
+        assert reply["ok"], reply
+
+    left_while_greeting(leave)
 
 
 def test_primary_parent_killed():
