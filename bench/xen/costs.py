@@ -129,6 +129,9 @@ def bare(lab, epoch_ms, workload):
         text = must_run(lab, "A", f"bare_pause $(xl domid guest) {count + BARE_FIRST} {epoch_ms}")
     lines = [dict(re.findall(r"(\w+)=(\d+)", line)) for line in text.splitlines()][BARE_FIRST:]
 
+    if not all(int(line["pages"]) for line in lines):
+        raise LabError("the guest does not run")
+
     def part(name):
         return spread([float(line[name]) for line in lines])
     return {"epochs": len(lines), "epochs_per_s_asked": 1000 / epoch_ms, "pause_us": part("pause"),

@@ -16,6 +16,7 @@ from lablib.protect import Protection, default_build
 from sides import Bare, Remus, XlRemus
 
 LAST_LINES = 20
+TRIES = 3   # of what is measured under one protection
 QUICK_WORKLOADS = ("idle", "dirty 4 MB/s")
 
 
@@ -101,11 +102,17 @@ class Run:
             return
         self.up_for_costs(setting)
         for (epoch_ms, side), some in keys.items():
+            self.costs_until_whole(setting, side, epoch_ms, some)
+
+    def costs_until_whole(self, setting, side, epoch_ms, keys):
+        """An emulated guest crashes now and then, whoever stops it: then all begins anew, and what is there stays."""
+        for left in reversed(range(TRIES)):
             try:
-                self.costs_of(side, epoch_ms, some)
-            except LabError as error:    # of what is left in the laboratory nothing is known
+                self.costs_of(side, epoch_ms, keys)
+                return
+            except (LabError, OSError) as error:
                 print(f"  failed: {error}\n{self.said(side)}", flush=True)
-                self.progress.failed += 1
+                self.progress.failed += not left
                 self.up_for_costs(setting)
 
     def up_for_costs(self, setting):
@@ -121,7 +128,10 @@ class Run:
         self.progress.say(f"{side.title} at {epoch_ms} ms begins")
         side.start(epoch_ms)
         for workload, key in keys.items():
-            self.line(key, lambda w=workload: side.measure(epoch_ms, w), side)
+            if not self.results.has(**key):
+                self.progress.say(" ".join(str(value) for value in key.values()))
+                self.results.add(key, side.measure(epoch_ms, workload))
+                self.progress.done += 1
         side.stop()
 
     # ---- ends and voices ----
