@@ -11,7 +11,7 @@ import time
 from contextlib import contextmanager
 from pathlib import Path
 
-from lablib import bzimage, guest_driver, packages
+from lablib import bzimage, emulator, guest_driver, packages
 from lablib.archive import Archive
 from lablib.layout import SOURCES, LabError, cache_dir, digest, digest_files
 
@@ -28,7 +28,7 @@ GUEST_MODULES = ("xen-netfront", "xen-blkfront", "8021q")
 LIBGCC = "lib/x86_64-linux-gnu/libgcc_s.so.1"   # pthread_cancel loads it, ldd does not name it
 COMPILE_LIMIT_S = 120
 UNUSED_DAYS = 14
-RECIPE = ("layout.py", "packages.py", "archive.py", "bzimage.py", "images.py", "guest_driver.py")
+RECIPE = ("layout.py", "packages.py", "archive.py", "bzimage.py", "emulator.py", "images.py", "guest_driver.py")
 
 
 @contextmanager
@@ -50,6 +50,7 @@ class Build:
     def __init__(self, path, root):
         self.path, self.root = path, root
         self.xen, self.kernel, self.dom0 = path / "xen.bin", path / "vmlinuz", path / "dom0.cpio.gz"
+        self.emulator = path / "qemu-system-x86_64"
 
     @classmethod
     def from_paths(cls, path, root):
@@ -70,7 +71,7 @@ def ensure(say=lambda text: None):
             draft = build.path.with_name(build.path.name + ".part")
             shutil.rmtree(draft, ignore_errors=True)
             draft.mkdir()
-            make(Build(draft, root))
+            make(Build(draft, root), say)
             draft.rename(build.path)
         os.utime(build.path)
         forget_unused()
@@ -84,7 +85,8 @@ def forget_unused():
             shutil.rmtree(path, ignore_errors=True)
 
 
-def make(build):
+def make(build, say):
+    emulator.mend(build.root.path, build.emulator, say)
     root, version = build.root.path, build.root.kernel_version()
     build.xen.write_bytes(gzip.decompress((root / "boot/xen-4.17-amd64.gz").read_bytes()))
     shutil.copy(root / f"boot/vmlinuz-{version}", build.kernel)

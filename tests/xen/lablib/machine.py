@@ -74,7 +74,7 @@ class Machine:
 
     def start(self, snapshot=None):
         """The caller is inside the network namespace."""
-        argv = [*self.build.root.argv("usr/bin/qemu-system-x86_64"), *self.files(), *self.arguments()]
+        argv = [*self.build.root.argv(self.build.emulator), *self.files(), *self.arguments()]
         if snapshot:
             argv += ["-S", "-incoming", f"exec:cat {shlex.quote(str(snapshot))}"]
         modules = self.build.root.path / "usr/lib/x86_64-linux-gnu/qemu"
