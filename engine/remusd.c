@@ -13,10 +13,9 @@
 #include "engine/base/statefile.h"
 #include "engine/base/supervisor.h"
 #include "engine/detect/vmrecord.h"
-#include "engine/dial.h"
 #include "engine/hv/hv.h"
+#include "engine/remusd_request.h"
 #include "engine/respawn.h"
-#include "proto/wire.h"
 
 /* A child says goodbye to its backup within this (primary_leave.c waits 3 s). */
 #define SHUTDOWN_MS 5000
@@ -30,61 +29,14 @@ struct remusd {
     struct event *term_ev, *int_ev;
 };
 
-static int word_parse(const char *const *names, const char *text, int *ret)
-{
-    for (int i = 0; names[i]; i++) {
-        if (strcmp(names[i], text) == 0) {
-            *ret = i;
-            return 0;
-        }
-    }
-    return -1;
-}
-
-struct protect {
-    const char *vm, *to;
-    json_int_t epoch_ms;
-    int hold, suspend;
-};
-
-/** Everything about the request that can be wrong without asking the VM or the backup. */
-static int parse_protect(const struct remusd *d, json_t *request, struct protect *ret,
-                         const char **code, struct err *err)
-{
-    const char *hold = NULL, *suspend = NULL;
-    int unsafe = 0;
-
-    *ret = (struct protect){
-        .epoch_ms = d->conf->epoch_ms, .hold = d->conf->hold, .suspend = d->conf->suspend};
-    *code = "bad-request";
-    if (json_unpack(request, "{s:s, s:s, s?I, s?s, s?s, s?b}", "vm", &ret->vm, "to", &ret->to,
-                    "epoch_ms", &ret->epoch_ms, "hold", &hold, "suspend", &suspend, "unsafe",
-                    &unsafe) < 0)
-        return err_set(err, "see docs/control.md", "protect needs 'vm' and 'to'");
-    if (dial_check(ret->to, err) < 0)
-        return -1;
-    if (ret->epoch_ms < 1 || ret->epoch_ms > 10000)
-        return err_set(err, "25 is a good start", "epoch of %lld ms: 1 to 10000 are possible",
-                       (long long)ret->epoch_ms);
-    if (hold && word_parse(remusd_hold_names, hold, &ret->hold) < 0)
-        return err_set(err, "backup, primary or none", "unknown hold '%s'", hold);
-    if (suspend && word_parse(remusd_suspend_names, suspend, &ret->suspend) < 0)
-        return err_set(err, "auto, cooperative or driver", "unknown suspend '%s'", suspend);
-    *code = "unsafe";
-    if (ret->hold == WIRE_HOLD_NONE && !unsafe)
-        return err_set(err, "add --unsafe if clients may see output of a lost state",
-                       "hold=none lets output out before the backup has sealed it");
-    return 0;
-}
-
 static void protect(struct remusd *d, struct ctl_conn *conn, json_t *request)
 {
-    struct protect want;
+    struct protect_request want;
     const char *code;
     struct err err;
     struct hv_info info;
 
-    if (parse_protect(d, request, &want, &code, &err) < 0) {
+    if (protect_request_parse(d->conf, request, &want, &code, &err) < 0) {
         ctl_reply_err(conn, code, &err);
         return;
     }
@@ -115,26 +67,63 @@ static void resume(const struct uuid *uuid, const char *name, void *arg);
 struct wanted {
     struct remusd *d;
     const char *vm;
+    bool found; /* a record without a child: that of `rec` */
+    struct vmrecord rec;
 };
 
-static void resume_named(const struct vmrecord *rec, void *arg)
+static void find_named(const struct vmrecord *rec, void *arg)
 {
     struct wanted *w = arg;
     char text[UUID_TEXT_LEN + 1];
     uuid_format(&rec->uuid, text);
     bool match = strcmp(rec->name, w->vm) == 0 || strcasecmp(text, w->vm) == 0;
-    if (match && to_be_protected(rec) && !supervisor_find(w->d->sup, &rec->uuid))
-        resume(&rec->uuid, rec->name, w->d);
+    if (!match || !to_be_protected(rec) || supervisor_find(w->d->sup, &rec->uuid))
+        return;
+    w->found = true;
+    w->rec = *rec;
 }
 
-static void pass_on(struct remusd *d, struct ctl_conn *conn, json_t *request)
+static bool is_absent(const struct remusd *d, const struct uuid *uuid)
 {
-    struct wanted w = {d, json_string_value(json_object_get(request, "vm"))};
+    char text[UUID_TEXT_LEN + 1];
+    struct hv_info info;
     struct err err;
 
-    /* A VM whose child waits to be started again still obeys. */
-    if (w.vm && vmrecord_each(d->conf->state_dir, resume_named, &w, &err) < 0)
+    uuid_format(uuid, text);
+    return hv_find(d->hv, text, &info, &err) < 0 && errno == ENOENT;
+}
+
+/** What is left of a VM that is not here any more, its host having died, say. */
+static void unprotect_absent(struct remusd *d, struct ctl_conn *conn, const struct vmrecord *rec,
+                             bool force)
+{
+    struct err err;
+
+    if (!force) {
+        (void)err_set(&err, "if the backup surely does not run it: unprotect --force",
+                      "%s is not here any more; %s may run it", rec->name, rec->peer);
+        ctl_reply_err(conn, "refused", &err);
+    } else if (vmrecord_remove(d->conf->state_dir, &rec->uuid, &err) < 0) {
+        ctl_reply_err(conn, "failed", &err);
+    } else {
+        log_warnx("%s is not here any more: its record is dropped", rec->name);
+        ctl_reply_ok(conn);
+    }
+}
+
+static void pass_on(struct remusd *d, struct ctl_conn *conn, const char *cmd, json_t *request)
+{
+    struct wanted w = {.d = d, .vm = json_string_value(json_object_get(request, "vm"))};
+    struct err err;
+
+    if (w.vm && vmrecord_each(d->conf->state_dir, find_named, &w, &err) < 0)
         log_warnx("%s", err.text);
+    if (w.found && strcmp(cmd, "unprotect") == 0 && is_absent(d, &w.rec.uuid)) {
+        unprotect_absent(d, conn, &w.rec, json_is_true(json_object_get(request, "force")));
+        return;
+    }
+    if (w.found) /* one whose child waits to be started again still obeys */
+        resume(&w.rec.uuid, w.rec.name, d);
     struct vm_child *child = supervisor_lookup(d->sup, conn, request);
     if (!child)
         return;
@@ -149,7 +138,7 @@ static void on_command(struct ctl_conn *conn, const char *cmd, json_t *request, 
     if (strcmp(cmd, "protect") == 0) {
         protect(d, conn, request);
     } else if (strcmp(cmd, "unprotect") == 0 || strcmp(cmd, "failover") == 0) {
-        pass_on(d, conn, request);
+        pass_on(d, conn, cmd, request);
     } else {
         (void)err_set(&err, "see docs/control.md", "remusd has no command '%s'", cmd);
         ctl_reply_err(conn, "bad-request", &err);

@@ -65,6 +65,20 @@ def test_unprotected_while_greeting():
     left_while_greeting(leave)
 
 
+def test_vm_that_is_not_here_any_more():
+    """Its record keeps it from being protected by accident; a person can drop it."""
+    patient = {"detector_floor_ms": 20000, "detector_ceiling_ms": 30000}
+    with Pair(hold="backup", b_conf=patient) as pair:
+        pair.rig.power_cut(pair.a, pair.vm)
+        pair.a.restart()
+        wait_for("A has looked for it", lambda: pair.a.saw("not-resumed") and not pair.a.status(pair.vm.uuid))
+        reply = pair.a.call("unprotect", vm=pair.vm.uuid)
+        assert reply["code"] == "refused" and "--force" in reply["hint"], reply
+        assert state_files(pair.a)
+        reply = pair.a.call("unprotect", vm=pair.vm.vm_name, force=True)
+        assert reply["ok"] and not state_files(pair.a), reply
+
+
 def test_primary_parent_killed():
     """The child outlives it just long enough to say goodbye."""
     primary_returns(lambda pair: pair.a.kill())
