@@ -43,7 +43,9 @@ static int open_vm(struct primary *p, const char **code, struct err *err)
     }
     child_set_name(&p->child, p->info.name);
     *code = "refused";
-    if (p->info.refuse[0]) {
+    /* One that a backup may resume has to be silent, and can be unprotected, fit or not. */
+    bool goes_on = p->protect_id == 0 && p->rec.state == VM_PROTECTING;
+    if (p->info.refuse[0] && !goes_on) {
         errno = EPERM;
         return err_set(err, "", "%s cannot be protected: %s", p->info.name, p->info.refuse);
     }

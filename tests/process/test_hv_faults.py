@@ -42,22 +42,27 @@ class Faulty:
                  self.b.state(self.vm.uuid) == "standby")
 
 
-def waits_for_the_vm(rule):
+def test_hypervisor_away_for_a_while():
     """A's process of the VM is killed, and for a while the next ones cannot have it."""
     with Rig() as rig:
         pair = Faulty(rig)
-        with pair.rule(rule):
+        with pair.rule("open ENOENT"):
             os.kill(pair.a.child_pid(pair.vm.uuid), signal.SIGKILL)
             wait_for("it cannot be had", lambda: pair.a.saw("not-resumed"))
         pair.wait_protected()
 
 
-def test_hypervisor_away_for_a_while():
-    waits_for_the_vm("open ENOENT")
-
-
-def test_vm_unfit_for_a_while():
-    waits_for_the_vm("refuse ENOENT")
+def test_vm_that_would_be_refused_by_now():
+    """What goes on is not refused: the VM would stay without network, and could not be unprotected."""
+    with Rig() as rig:
+        pair = Faulty(rig)
+        with pair.rule("refuse ENOENT"):
+            os.kill(pair.a.child_pid(pair.vm.uuid), signal.SIGKILL)
+            wait_for("its process is gone", lambda: pair.a.saw("child-died"))
+            pair.wait_protected()
+            assert pair.a.call("unprotect", vm=pair.vm.uuid)["ok"]
+            reply = pair.a.call("protect", vm=pair.vm.uuid, to=pair.b.address)
+            assert reply["code"] == "refused", reply
 
 
 def test_dirty_log_lost_in_a_first_copy():
