@@ -35,7 +35,9 @@ static struct fake_xen {
     unsigned looked; /* so often was the domain looked at; `on_look` runs then */
     void (*on_look)(void);
     uint32_t flags; /* of the domain */
-    unsigned code;  /* of its shutdown */
+    uint64_t tot_pages;
+    int (*page_types)(struct xen_domctl *ctl); /* fake_xen_memory_util.h */
+    unsigned code;                             /* of its shutdown */
     void (*guest)(void);
     unsigned asked_driver, asked_kernel, resumed_plain, resumed_fast;
     int channel;         /* eventfd: the event channel's */
@@ -211,7 +213,8 @@ int xc_domain_getinfolist(xc_interface *xch, uint32_t first, unsigned most, xc_d
     }
     if (!fake.there || first > FAKE_DOMID || most == 0)
         return 0;
-    *ret = (xc_domaininfo_t){.domain = FAKE_DOMID, .flags = fake.flags};
+    *ret =
+        (xc_domaininfo_t){.domain = FAKE_DOMID, .flags = fake.flags, .tot_pages = fake.tot_pages};
     if (fake.flags & XEN_DOMINF_shutdown)
         ret->flags |= fake.code << XEN_DOMINF_shutdownshift;
     return 1;
@@ -238,6 +241,8 @@ int xc_domctl(xc_interface *xch, struct xen_domctl *ctl)
 
     if (ctl->cmd == XEN_DOMCTL_resumedomain)
         fake_resume(false);
+    else if (ctl->cmd == XEN_DOMCTL_getpageframeinfo3)
+        return fake.page_types(ctl);
     else
         n = xc_domain_getinfolist(xch, ctl->domain, 1, &ctl->u.getdomaininfo);
     if (n == 0)

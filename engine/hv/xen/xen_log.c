@@ -6,6 +6,9 @@
 
 #include "engine/hv/xen/xen_vm.h"
 
+/* No domain's size: what is mapped is not all of its memory. */
+#define MAP_ANEW 0
+
 int xen_log_open(struct xen_vm *v, struct err *err)
 {
     struct xen_log *l = &v->log;
@@ -152,6 +155,7 @@ static int check_size(struct xen_vm *v, struct err *err)
         return err_errno(err, "", "domain %u", v->domid);
     if (info.tot_pages == v->tot_pages)
         return 0;
+    v->tot_pages = MAP_ANEW;
     bitmap_zero(&v->mem.ram);
     if (xen_mem_map_all(v->x, v->domid, &v->mem, err)) {
         errno = EIO;
@@ -184,5 +188,8 @@ int xen_fetch_dirty(struct hv_vm *vm, struct bitmap *dirty, struct err *err)
     if (v->log.fresh)
         bitmap_or(dirty, &v->mem.ram);
     v->log.fresh = false;
-    return fresh && map_new(v, dirty, err) ? lost(v, err, "new memory cannot be mapped") : 0;
+    if (!fresh || map_new(v, dirty, err) == 0)
+        return 0;
+    v->tot_pages = MAP_ANEW; /* or that page would be none of what the next log begins with */
+    return lost(v, err, "new memory cannot be mapped");
 }
