@@ -127,10 +127,12 @@ static bool too_large(const struct primary *p)
 void primary_capture(struct primary *p, const struct bitmap *also, bool last)
 {
     struct err err;
+    int rc = capture_epoch(&p->capture, also, (int)p->conf->stop_timeout_ms, last, on_cut, p, &err);
+    int error = errno;
 
-    if (capture_epoch(&p->capture, also, (int)p->conf->stop_timeout_ms, last, on_cut, p, &err) <
-        0) {
-        capture_failed(p, errno, &err);
+    bitmap_or(&p->memory, &p->capture.dirty); /* the next first copy has it as well */
+    if (rc < 0) {
+        capture_failed(p, error, &err);
         return;
     }
     child_restore(&p->child, "capture");

@@ -19,6 +19,7 @@ static int fetch(struct primary *p, struct err *err)
     int rc = hv_fetch_dirty(p->vm, &p->todo, err);
     if (rc < 0 && errno == ESTALE) /* the next session starts another */
         p->logging = false;
+    bitmap_or(&p->memory, &p->todo);
     return rc;
 }
 
@@ -27,12 +28,13 @@ static int everything(struct primary *p, struct err *err)
 {
     bool fresh = !p->logging;
 
-    if ((fresh && hv_log_start(p->vm, err) < 0) || fetch(p, err) < 0)
+    if (fresh && hv_log_start(p->vm, err) < 0)
         return -1;
     /* A fresh log says that all memory is dirty: that is what there is, without holes. */
     if (fresh)
         bitmap_zero(&p->memory);
-    bitmap_or(&p->memory, &p->todo);
+    if (fetch(p, err) < 0)
+        return -1;
     bitmap_or(&p->todo, &p->memory);
     return 0;
 }
