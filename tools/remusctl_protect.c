@@ -174,7 +174,9 @@ int cmd_protect(const struct ctl_args *args)
 
     ctl_sockets_one(args, args->backup, &to);
     json_t *request = protect_request(args);
-    json_t *reply = ctl_ask(to.path[0], request, args->timeout_ms, &why);
+    /* It comes when the backup has made room for the VM. */
+    int patience_ms = args->wait && !args->timeout_given ? -1 : args->timeout_ms;
+    json_t *reply = ctl_ask(to.path[0], request, patience_ms, &why);
     json_decref(request);
     if (!reply)
         return ctl_report(args, &why);
