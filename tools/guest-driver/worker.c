@@ -179,11 +179,12 @@ static int begin(void)
 	return channel_publish();
 }
 
+/* The thread first: after a restore it would publish a channel again. */
 static void end(void)
 {
-	channel_withdraw();
 	kthread_stop(task);
 	put_task_struct(task);
+	channel_withdraw();
 	channel_close();
 }
 
