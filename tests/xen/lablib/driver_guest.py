@@ -1,50 +1,88 @@
 # SPDX-License-Identifier: GPL-2.0-or-later
-"""A guest with the suspend driver: under load, checking itself, suspended by a tool in dom0."""
+"""A guest with the suspend driver: under load, checking itself, suspended by tools in dom0, moved by xl."""
 
+import functools
 import shlex
 import signal
-import socket
 import subprocess
 import sys
 from pathlib import Path
 
 from lablib import transfer
-from lablib.fixture import until
-from lablib.layout import (CLOCKS_PORT, DISKCHECK_PORT, ECHO_PORT, GUEST_IP, HOSTS, PATTERN_PORT, SOURCES,
-                           VECTOR_PORT, LabError, host_ip)
+from lablib.fixture import Fixture, until
+from lablib.layout import ECHO_PORT, GUEST_IP, HOSTS, SOURCES, LabError, host_ip
+from lablib.protect import default_build
+from lablib.selfchecks import ANSWER_S, SelfChecks, numbers
 
-DEFAULTS = {"driver": 1, "memory": 160, "pattern_mb": 4, "pattern_rate": 100}
-FORKS = "while [ ! -e /tmp/rest ]; do busybox true; busybox true; busybox true; usleep 20000; done"
+TOOLS = ("suspender", "meddler")
+NODE = "device/suspend/event-channel"
 PARAMETERS = "/sys/module/remus_suspend/parameters"
-DISK = "/tmp/disk"
-START_S, ANSWER_S, MOVE_S = 300, 120, 400
-SETTLED_MS = 3000
-RECEIVE_PORT = 9000
+DISK, SAVED = "/tmp/disk", "/tmp/guest.save"
+# A check of all of the memory takes its time in emulation.
+DEFAULTS = {"driver": 1, "memory": 160, "pattern_mb": 4, "pattern_rate": 100, "disk": DISK, "tsc": "native"}
+# By its path: its shell would run it without a process.
+FORKS = "while [ ! -e /tmp/rest ]; do /bin/busybox true; /bin/busybox true; usleep 50000; done"
+START_S, MOVE_S, TOOL_S = 400, 600, 3600
+PORT = 9000
+REST_MS = 10  # a guest that is stopped all the time does nothing that could suffer
+SLACK_MS = 3000
+
+
+class Flood:
+    """TCP in both directions, every octet compared (flood.py), in a process on the outer machine."""
+
+    def __init__(self, lab, directory):
+        self.log = directory / "flood.log"
+        with open(self.log, "wb") as out:
+            self.process = lab.client([sys.executable, SOURCES / "lablib/flood.py", GUEST_IP, str(ECHO_PORT)],
+                                      stdout=out, stderr=subprocess.STDOUT)
+        until("a stream comes about", self.octets, ANSWER_S)
+
+    def octets(self):
+        text = self.log.read_text()
+        assert self.process.poll() is None, f"the stream ended: {text[-300:]}"
+        lines = text.split("\n")[:-1]
+        return int(lines[-1]) if lines else 0
+
+    def goes_on(self):
+        before = self.octets()
+        return until("the stream goes on", lambda: (now := self.octets()) > before and now, ANSWER_S)
+
+    def end(self):
+        """The number of octets that went round."""
+        self.goes_on()
+        self.process.send_signal(signal.SIGTERM)
+        assert self.process.wait(ANSWER_S) == 0, self.log.read_text()[-300:]
+        return int(self.log.read_text().split()[-1])
+
+    def close(self):
+        self.process.kill()
+        self.process.wait()
 
 
 class DriverGuest:
     """One guest, called `guest`; `host` is where it is now."""
 
-    def __init__(self, lab, build):
-        self.lab, self.host, self.flooding = lab, "A", None
-        self.disk = False
-        for host in HOSTS:
-            transfer.put(lab, host, [Path(build) / "helpers/xen/suspender"], "/usr/sbin",
-                         with_libraries=True)
+    def __init__(self, lab, directory):
+        self.lab, self.directory, self.host = lab, directory, "A"
+        self.checks = SelfChecks(lab, self.run)
+        self.flood = None
 
     # ---- starting ----
 
+    def install(self, *hosts):
+        tools = [default_build() / "helpers/xen" / name for name in TOOLS]
+        for host in hosts:
+            transfer.put(self.lab, host, tools, "/usr/sbin", with_libraries=True)
+
     def start(self, **settings):
-        """Keys as lab-guest has them; `driver` is loaded unless told otherwise. The memory that checks
-        itself is small, since a check of all of it takes its time in emulation."""
-        self.disk = "disk" in settings
-        self.lab.run(self.host, "xl destroy guest 2>/dev/null")
+        """Keys as lab-guest has them; with a disk, and the driver loaded, unless told otherwise."""
         words = [f"{key}={value}" for key, value in (DEFAULTS | settings).items()]
-        self.must_run(self.host, "lab-guest '" + "' '".join(words) + "'")
+        self.must_run(self.host, f"rm -f {DISK}; {shlex.join(['lab-guest', *words])}")
         self.await_answer()
 
     def await_answer(self):
-        until("the guest runs commands", lambda: self.answers(), START_S)
+        until("the guest runs commands", self.answers, START_S)
 
     def answers(self):
         try:
@@ -52,31 +90,31 @@ class DriverGuest:
         except LabError:
             return False
 
-    def load(self, *programs):
-        """fork and exec without end, the self-checks, and `programs`, until unload(). An emulated CPU is to
-        be busy, not out of breath: whoever asks a self-check is to get an answer."""
-        wanted = ["vector 1", "clocks 1", f"sh -c {shlex.quote(FORKS)}", *programs]
-        wanted += ["diskcheck /dev/xvda 4"] if self.disk else []
-        self.run("".join(f"setsid {program} >/dev/null 2>&1 & " for program in wanted))
-        ports = [VECTOR_PORT, CLOCKS_PORT] + ([DISKCHECK_PORT] if self.disk else [])
-        for port in ports:
-            until("the self-checks run", lambda p=port: self.ask(p), ANSWER_S)
+    def load(self, disk=True):
+        """fork and exec without end, TCP, the self-checks, until unload(). An emulated CPU is to be busy,
+        not out of breath: whoever asks a self-check is to get an answer. Returns what they say."""
+        self.checks.start("vector", "clocks", *(["disk"] if disk else []))
+        self.run(f"setsid sh -c {shlex.quote(FORKS)} >/dev/null 2>&1 &")
+        self.flood = Flood(self.lab, self.directory)
+        return self.checks.check()
 
-    def flood(self):
-        """TCP in both directions, every octet compared."""
-        script = SOURCES / "lablib/flood.py"
-        self.flooding = self.lab.client([sys.executable, script, GUEST_IP, str(ECHO_PORT)],
-                                        stdout=subprocess.PIPE)
-        assert self.flooding.stdout.readline(), "no stream came about"
+    def unload(self):
+        """Everything owed must come then. Returns how many octets the stream had."""
+        self.checks.check()
+        octets, self.flood = self.flood.end(), None
+        self.run("touch /tmp/rest")
+        self.checks.stop("vector")
+        self.checks.check_owed()
+        self.checks.check()
+        return octets
 
-    def end_flood(self):
-        """The number of octets that went round."""
-        flooding, self.flooding = self.flooding, None
-        assert flooding.poll() is None, f"the stream ended: {flooding.stdout.read().decode()}"
-        flooding.send_signal(signal.SIGTERM)
-        text = flooding.communicate(timeout=ANSWER_S)[0].decode()
-        assert flooding.returncode == 0, text
-        return int(text)
+    def processes(self):
+        """How many there have been since the guest was booted."""
+        return int(self.run("grep processes /proc/stat").split()[1])
+
+    def close(self):
+        if self.flood:
+            self.flood.close()
 
     # ---- commands ----
 
@@ -86,7 +124,15 @@ class DriverGuest:
         return text
 
     def run(self, command, limit_s=ANSWER_S):
-        status, text = self.lab.run_guest(command, limit_s)
+        """Once more where no connection comes about in time: a guest that is stopped all the time is slow."""
+        def attempt():
+            try:
+                return self.lab.run_guest(command, limit_s)
+            except LabError as error:
+                print(f"# once more: {error}", flush=True)
+                return None
+
+        status, text = until(f"guest: {command}", attempt, limit_s)
         assert status == 0, f"guest: {command}: {status}: {text}"
         return text
 
@@ -94,77 +140,110 @@ class DriverGuest:
         return int(self.must_run(self.host, "xl domid guest"))
 
     def published(self):
-        return self.must_run(
-            self.host, f"xenstore-read /local/domain/{self.domid()}/device/suspend/event-channel").strip()
+        return self.must_run(self.host, f"xenstore-read /local/domain/{self.domid()}/{NODE}").strip()
 
-    def suspender(self, mode, count=1, how="plain", limit_s=3600):
+    def is_suspended(self):
+        """xl's letters: r b p s c d."""
+        return "s" in self.must_run(self.host, "xl list guest | tail -n 1").split()[4]
+
+    def suspender(self, count, how="plain"):
         """KEY=NUMBER of what the tool printed."""
-        return numbers(self.must_run(self.host, f"suspender {mode} {self.domid()} {count} {how}", limit_s))
+        return numbers(self.must_run(self.host, f"suspender {self.domid()} {count} {how} {REST_MS}", TOOL_S))
+
+    def meddler(self, mode, count=1):
+        return numbers(self.must_run(self.host, f"meddler {mode} {self.domid()} {count}", TOOL_S))
 
     def counter(self, name):
         return int(self.run(f"cat {PARAMETERS}/{name}"))
 
-    def log_lines(self, text):
-        return [line for line in self.run("dmesg").splitlines() if text in line]
+    def log(self):
+        """What the driver has to say in the kernel's log."""
+        return [line for line in self.run("dmesg").splitlines() if "remus_suspend: " in line]
 
     # ---- moving ----
 
     def save_and_restore(self):
-        self.must_run(self.host, "xl save guest /tmp/guest.save", MOVE_S)
-        self.must_run(self.host, "xl restore /tmp/guest.save; s=$?; rm /tmp/guest.save; exit $s", MOVE_S)
+        self.must_run(self.host, f"xl save guest {SAVED}", MOVE_S)
+        self.restore()
+
+    def restore(self):
+        self.must_run(self.host, f"xl restore {SAVED}; s=$?; rm {SAVED}; exit $s", MOVE_S)
         self.await_return()
 
+    def other(self):
+        return HOSTS[1 - HOSTS.index(self.host)]
+
+    def send(self, other, path, command):
+        """`command` writes into a pipe; what it writes is `path` at the other host."""
+        self.must_run(other, f"rm -f /tmp/whole; {{ socat -u TCP-LISTEN:{PORT},reuseaddr CREATE:{path}; "
+                             "touch /tmp/whole; } >/dev/null 2>&1 &")
+        self.must_run(self.host, "rm -f /tmp/pipe; mkfifo /tmp/pipe; socat -u STDIN "
+                                 f"TCP:{host_ip(other, 'repl')}:{PORT},retry=50,interval=0.2 </tmp/pipe & "
+                                 f"{command} && wait", MOVE_S)
+        until("all has arrived", lambda: self.lab.run(other, "test -e /tmp/whole")[0] == 0, MOVE_S)
+
+    def carry(self):
+        """Saved, file and disk taken to the other host, restored there."""
+        other = self.other()
+        self.send(other, SAVED, "xl save guest /tmp/pipe")
+        self.send(other, DISK, f"cat {DISK} >/tmp/pipe")
+        self.host = other
+        self.restore()
+
     def migrate(self):
-        """With stock xl, to the other host."""
-        other = HOSTS[1 - HOSTS.index(self.host)]
-        self.must_run(other, f"socat TCP-LISTEN:{RECEIVE_PORT},reuseaddr,nodelay "
+        """By xl; its disk, which must not be used meanwhile, is not taken along."""
+        other = self.other()
+        self.must_run(other, f"[ -e {DISK} ] || dd if=/dev/zero of={DISK} bs=1M count=16 2>/dev/null; "
+                             f"socat TCP-LISTEN:{PORT},reuseaddr,nodelay "
                              'EXEC:"xl migrate-receive",nofork >/tmp/receive.log 2>&1 &')
         self.must_run(self.host, f"xl migrate -s '' guest 'socat STDIO TCP:{host_ip(other, 'repl')}:"
-                                 f"{RECEIVE_PORT},nodelay' >/tmp/migrate.log 2>&1 || "
+                                 f"{PORT},nodelay' >/tmp/migrate.log 2>&1 || "
                                  "{ cat /tmp/migrate.log; false; }", MOVE_S)
         self.host = other
         self.await_return()
 
     def await_return(self):
         """The driver publishes a port again when the devices are connected."""
-        until("the driver publishes again", lambda: self.published() != "", ANSWER_S)
+        until("the driver publishes again", lambda: self.published() != "", MOVE_S)
         self.await_answer()
 
-    # ---- self-checks ----
+    def check_wall_clock(self):
+        """It is dom0's, whatever time the guest has spent in a file."""
+        def dom0():
+            return int(self.must_run(self.host, "date +%s")) * 1000
 
-    def ask(self, port):
-        """KEY=NUMBER of a self-checking program; None: it does not answer."""
-        try:
-            with self.lab.socket(socket.AF_INET, socket.SOCK_STREAM) as sock:
-                sock.settimeout(ANSWER_S)
-                sock.connect((GUEST_IP, port))
-                with sock.makefile() as stream:
-                    return numbers(stream.readline())
-        except OSError:
-            return None
-
-    def check(self):
-        """Fails on the first thing that is not as it should be; returns what the programs said."""
-        ports = {"pattern": PATTERN_PORT, "vector": VECTOR_PORT, "clocks": CLOCKS_PORT}
-        ports |= {"disk": DISKCHECK_PORT} if self.disk else {}
-        said = {name: until(f"{name} answers", lambda p=port: self.ask(p), ANSWER_S)
-                for name, port in ports.items()}
-        for name, values in said.items():
-            assert values.get("errors", 0) == 0 and values.get("backward", 0) == 0, (name, values)
-        return said
-
-    def unload(self):
-        """Without load everything owed must come: sleepers wake, no expiry is missing, no request pends."""
-        self.run("touch /tmp/rest; killall vector")
-        until("no timer is lost", self.timers_done, ANSWER_S)
-        if self.disk:
-            until("no request is lost", lambda: self.ask(DISKCHECK_PORT)["pending_ms"] < SETTLED_MS, ANSWER_S)
-
-    def timers_done(self):
-        clocks = self.ask(CLOCKS_PORT)
-        return clocks["overdue_ms"] < SETTLED_MS and clocks["missing"] * 10 < SETTLED_MS
+        earliest, now, latest = dom0(), self.checks.answer("clocks")["realtime_ms"], dom0()
+        assert earliest - SLACK_MS <= now <= latest + SLACK_MS, (earliest, now, latest)
 
 
-def numbers(text):
-    pairs = [word.split("=") for word in text.split() if "=" in word]
-    return {key: float(value) if "." in value else int(value) for key, value in pairs}
+class DriverScene(Fixture):
+    """Cases with such a guest, each from the same start."""
+
+    def __init__(self):
+        super().__init__()
+        self.last = None
+
+    def guest(self, **settings):
+        """A guest at A, idle, its driver loaded."""
+        self.end_guest()
+        guest = self.last = DriverGuest(self.need(), Path(self.directory))
+        name = "-".join(["guest", *(f"{key}{value}" for key, value in settings.items())])
+        self.start_over(name, lambda: self.prepare(guest, settings))
+        return guest
+
+    @staticmethod
+    def prepare(guest, settings):
+        guest.install(*HOSTS)
+        guest.start(**settings)
+
+    def run_cases(self, cases):
+        """The main program of a test: pairs of a name and a function of this. Returns the exit status."""
+        return self.run_tests([(name, functools.partial(case, self)) for name, case in cases])
+
+    def end_guest(self):
+        if self.last:
+            self.last.close()
+
+    def close(self):
+        self.end_guest()
+        super().close()

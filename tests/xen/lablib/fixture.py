@@ -69,6 +69,24 @@ class Fixture:
             raise tap.SkipTest(self.reason)
         return self.lab
 
+    def start_over(self, name, make):
+        """The state `name` of both hosts, which make() has made when it is first asked for. True: just now."""
+        lab = self.need()
+        new = not (self.directory / "snapshots" / name).exists()
+        if new:
+            make()
+            lab.snapshot(name, own=True)
+        else:
+            lab.restore(name)
+        self.forget_where_the_guest_was()
+        return new
+
+    def forget_where_the_guest_was(self):
+        """The outer machine's bridge and neighbour table are not part of a snapshot."""
+        for command in (["ip", "neigh", "flush", "dev", "br-front"],
+                        ["ip", "link", "set", "br-front", "type", "bridge", "fdb_flush"]):
+            assert self.lab.client(command).wait(PATIENCE_S) == 0, command
+
     def run_tests(self, tests):
         """The main program of a test: tap.run(), and the end of the laboratory whatever happens."""
         try:

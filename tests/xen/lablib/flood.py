@@ -1,8 +1,8 @@
 # SPDX-License-Identifier: GPL-2.0-or-later
 """flood.py ADDRESS PORT: sends to an echo service, a little ahead of what comes back, and compares what comes back.
 
-Prints a line when the first come back. Ends with SIGTERM, and prints how many octets went round; exits with 1
-at the first wrong one.
+Prints how many octets went round, when the first have, twice a second and at its end, which is SIGTERM's doing;
+exits with 1 at the first wrong one.
 """
 
 import os
@@ -10,8 +10,10 @@ import select
 import signal
 import socket
 import sys
+import time
 
 CHUNK, AHEAD = 4096, 8192
+TELL_S = 0.5
 
 
 class Ended(Exception):
@@ -22,35 +24,50 @@ def end(*_):
     raise Ended
 
 
-def flood(sock):
-    """Octet number n of the stream is n of this block, over and over."""
-    block, sent, received = os.urandom(CHUNK), 0, 0
-    try:
+class Flood:
+    """Octet number n of the stream is n of the block, over and over."""
+
+    def __init__(self, sock):
+        self.sock, self.block = sock, os.urandom(CHUNK)
+        self.sent = self.received = 0
+        self.told = 0.0
+
+    def send(self):
+        self.sent += self.sock.send(self.block[self.sent % CHUNK:])
+
+    def receive(self):
+        data = self.sock.recv(CHUNK)
+        at = self.received % CHUNK
+        if not data or data != (self.block * 2)[at:at + len(data)]:
+            sys.exit(f"after {self.received} octets: {'closed' if not data else 'not what was sent'}")
+        self.received += len(data)
+        if time.monotonic() >= self.told + TELL_S:
+            self.tell()
+
+    def tell(self):
+        self.told = time.monotonic()
+        print(self.received, flush=True)
+
+    def run(self):
         while True:
-            ahead = sent - received < AHEAD
-            readable, writable, _ = select.select([sock], [sock] if ahead else [], [])
+            ahead = self.sent - self.received < AHEAD
+            readable, writable, _ = select.select([self.sock], [self.sock] if ahead else [], [])
             if writable:
-                sent += sock.send(block[sent % CHUNK:])
+                self.send()
             if readable:
-                data = sock.recv(CHUNK)
-                at = received % CHUNK
-                if not data or data != (block + block)[at:at + len(data)]:
-                    print(f"after {received} octets: {'closed' if not data else 'not what was sent'}")
-                    return 1
-                if received == 0:
-                    print("flowing", flush=True)
-                received += len(data)
-    except Ended:
-        print(received)
-        return 0
+                self.receive()
 
 
 def main():
     signal.signal(signal.SIGTERM, end)
     with socket.create_connection((sys.argv[1], int(sys.argv[2]))) as sock:
         sock.setblocking(False)
-        return flood(sock)
+        flood = Flood(sock)
+        try:
+            flood.run()
+        except Ended:
+            flood.tell()
 
 
 if __name__ == "__main__":
-    sys.exit(main())
+    main()

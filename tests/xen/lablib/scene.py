@@ -127,19 +127,11 @@ class Scene(Fixture):
         return self.protection
 
     def start_over(self, name, make):
-        lab = self.need()
         self.end_talks()
-        if name in self.kept():
-            lab.restore(name)
+        new = super().start_over(name, make)
+        if not new:
             self.protection.settings = self.settings  # as in all that is kept
-        else:
-            make()
-            lab.snapshot(name, own=True)
-        self.forget_where_the_guest_was()
-
-    def kept(self):
-        place = self.directory / "snapshots"
-        return [path.name for path in place.iterdir()] if place.exists() else []
+        return new
 
     def prepare(self, **guest):
         lab = self.need()
@@ -150,12 +142,6 @@ class Scene(Fixture):
         self.protection.start(detector_ceiling_ms=CEILING_MS)
         self.settings = self.protection.settings
         self.protection.guest(vlan=GUEST_VLAN, **guest)
-
-    def forget_where_the_guest_was(self):
-        """The outer machine's bridge and neighbour table are not part of a snapshot."""
-        for command in (["ip", "neigh", "flush", "dev", "br-front"],
-                        ["ip", "link", "set", "br-front", "type", "bridge", "fdb_flush"]):
-            assert self.lab.client(command).wait(PATIENCE_S) == 0, command
 
     # ---- clients ----
 

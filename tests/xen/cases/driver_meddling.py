@@ -1,0 +1,118 @@
+# SPDX-License-Identifier: GPL-2.0-or-later
+"""The guest's suspend driver where something is not as it should be in dom0: the guest runs on, and its kernel's log
+has one line for each kind of trouble.
+"""
+
+import random
+import time
+
+from cases.driver_load import end_tool, start_tool, tool_status
+from lablib.fixture import until
+
+HANGUPS, STORM, SOME, KILLS = 20, 3000, 20, 3
+KILL_S = 2
+SAVE_S = 200  # xl save waits for 60 s where it does not fail at once
+
+
+def still_obeys(guest, first):
+    """It is suspended again when asked, and whatever it does went on."""
+    assert guest.suspender(SOME)["checkpoints"] == SOME
+    guest.flood.goes_on()
+    guest.checks.check_work(first)
+    guest.unload()
+
+
+def loaded_by_hand(scene):
+    guest = scene.guest()
+    guest.run("rmmod remus_suspend")
+    assert guest.published() == "", "something else publishes a port"
+    guest.run("dmesg -c")
+    guest.run("modprobe remus_suspend")
+    assert int(guest.published()) > 0
+    assert len(guest.log()) == 1 and "version" in guest.log()[0], guest.log()
+    guest.suspender(SOME)
+    assert guest.counter("checkpoints") == SOME
+
+
+def hangups(scene):
+    """The port is closed by dom0 right after the request."""
+    guest = scene.guest()
+    first, lines = guest.load(), len(guest.log())
+    said = guest.meddler("hangup", HANGUPS)
+    abandoned = guest.counter("abandoned")
+    # Events of one connection and the next may be one.
+    assert 0 < abandoned + said["suspended"] <= HANGUPS, (said, abandoned)
+    assert len(guest.log()) <= lines + 1
+    still_obeys(guest, first)
+
+
+def storm(scene):
+    guest = scene.guest()
+    first, lines = guest.load(), len(guest.log())
+    said = guest.meddler("storm", STORM)
+    assert 0 < said["suspended"] < STORM, said
+    assert len(guest.log()) <= lines + 1
+    still_obeys(guest, first)
+
+
+def killed_while_suspended(scene):
+    """The guest cannot know: it stays suspended until somebody else takes it up."""
+    guest = scene.guest()
+    first, lines = guest.load(), len(guest.log())
+    guest.must_run("A", f"meddler leave {guest.domid()} >/dev/null 2>&1 &")
+    until("it is suspended", guest.is_suspended)
+    guest.must_run("A", "kill -9 $(pidof meddler)")
+    assert guest.is_suspended()
+    guest.meddler("resume")
+    assert not guest.is_suspended()
+    assert len(guest.log()) <= lines + 1
+    still_obeys(guest, first)
+
+
+def taken_up(guest):
+    """Whether it was suspended and is not any more."""
+    if guest.is_suspended():
+        print("# the tool had the guest suspended", flush=True)
+        guest.meddler("resume")
+        return True
+    return False
+
+
+def killed_at_random_instants(scene):
+    guest = scene.guest()
+    first, lines = guest.load(), len(guest.log())
+    for _ in range(KILLS):
+        start_tool(guest)
+        moment = random.uniform(0, KILL_S)
+        print(f"# killed {moment:.3f} s later", flush=True)
+        time.sleep(moment)
+        guest.must_run("A", "kill -9 $(pidof suspender)")
+        before = guest.flood.octets()
+        until("the guest goes on", lambda: taken_up(guest) or guest.flood.octets() > before)
+    assert len(guest.log()) <= lines + 1
+    still_obeys(guest, first)
+
+
+def two_tools(scene):
+    """One has the channel: another gets none, xl neither, and the kernel's own suspend comes in between."""
+    guest = scene.guest()
+    first = guest.load()
+    start_tool(guest, "fast")
+    status, text = guest.lab.run("A", f"suspender {guest.domid()} 1 fast 0")
+    assert status == 1 and "cannot be had" in text, text
+    status, text = guest.lab.run("A", "xl save -c guest /tmp/guest.save", SAVE_S)
+    assert status != 0, text
+    shutdown = f"/local/domain/{guest.domid()}/control/shutdown"
+    guest.must_run("A", f"xenstore-write {shutdown} suspend")
+    until("it was obeyed", lambda: "Restarting tasks" in guest.run("dmesg"))
+    assert not tool_status(guest), "the first tool was disturbed"
+    end_tool(guest)
+    still_obeys(guest, first)
+
+
+TESTS = [("loaded by hand, announced, obeys", loaded_by_hand),
+         ("requests whose sender hangs up are not obeyed", hangups),
+         ("a storm of requests does no harm", storm),
+         ("a tool killed with the guest suspended, another takes it up", killed_while_suspended),
+         (f"a tool killed at {KILLS} random instants", killed_at_random_instants),
+         ("two tools, xl save and a request to the kernel at once", two_tools)]

@@ -1,0 +1,63 @@
+# SPDX-License-Identifier: GPL-2.0-or-later
+"""The guest's suspend driver where its guest finds itself in another domain: restored again and again, on the same
+host and on the other, with requests to its disk and a TCP stream under way, and more checkpoints after each.
+"""
+
+CLOCKS = ("monotonic_ms", "boottime_ms", "realtime_ms")
+
+
+def restored(scene, restores, checkpoints, **settings):
+    """Each is a restore of the one before."""
+    guest = scene.guest(**settings)
+    first = guest.load()
+    for number in range(1, restores + 1):
+        (guest.carry if number % 2 else guest.save_and_restore)()
+        guest.flood.goes_on()
+        print(f"# {number}, at {guest.host}: {guest.suspender(checkpoints)}", flush=True)
+        print(f"# {guest.flood.goes_on()} octets echoed; {guest.checks.check()}", flush=True)
+        assert guest.counter("restores") == number
+        assert guest.counter("checkpoints") == number * checkpoints
+    guest.checks.check_work(first)
+    guest.unload()
+
+
+def restored_on_one_host(scene):
+    """Where the wall clock is the same one: it has not stood still in the file."""
+    guest = scene.guest()
+    guest.checks.start("clocks")
+    guest.check_wall_clock()
+    guest.save_and_restore()
+    guest.check_wall_clock()
+
+
+def uptime_ms(guest):
+    return float(guest.must_run(guest.host, "cat /proc/uptime").split()[0]) * 1000
+
+
+def migrated(scene, checkpoints):
+    """To a host that has been up for less time than the guest, and back."""
+    guest = scene.guest()
+    lab = scene.need()
+    lab.kill("B")
+    lab.up(fresh=True)  # its snapshot was made when it had been up for a while
+    guest.install("B")
+    first = guest.load(disk=False)
+    for _ in range(2):
+        before = guest.checks.check()
+        guest.migrate()
+        uptime, after = uptime_ms(guest), guest.checks.check()
+        print(f"# {guest.host} has been up for {uptime:.0f} ms; the guest: {after['clocks']}", flush=True)
+        assert guest.host == "A" or uptime < after["clocks"]["monotonic_ms"], "it was to be up for less time"
+        for clock in CLOCKS:
+            assert after["clocks"][clock] > before["clocks"][clock], (clock, before, after)
+        print(f"# {guest.suspender(checkpoints)}; {guest.flood.goes_on()} octets echoed", flush=True)
+    guest.checks.check_work(first)
+    guest.unload()
+
+
+TESTS = [("3 times restored under load, in turn on either host, 40 checkpoints after each",
+          lambda scene: restored(scene, 3, 40)),
+         ("restored: the wall clock is right", restored_on_one_host),
+         ("migrated by xl to a host that was started later, and back", lambda scene: migrated(scene, 40))]
+LONG_TESTS = [("20 times restored under load, in turn on either host, 200 checkpoints after each",
+               lambda scene: restored(scene, 20, 200))]
