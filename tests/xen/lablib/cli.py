@@ -8,7 +8,7 @@ import signal
 import subprocess
 import sys
 
-from lablib import agent, console, images, transfer
+from lablib import agent, console, images, kernels, transfer
 from lablib.laboratory import RUN_LIMIT_S, Laboratory
 from lablib.layout import CLIENT_IP, GUEST, GUEST_IP, HOSTS, LINKS, NICS, LabError, host_ip
 from lablib.machine import Mode
@@ -100,6 +100,10 @@ def forget(lab, args):
     lab.forget(args.name)
 
 
+def kernel(lab, args):
+    print(kernels.make(args.directory, args.flavour, args.backports, say))
+
+
 def attach(lab, args):
     console.attach(lab.running(args.host))
 
@@ -146,6 +150,10 @@ def parser():
     command(snapshot, "saves both hosts; they run on", "name")
     command(restore, "puts both hosts back to a snapshot", "name")
     command(forget, "deletes a snapshot", "name")
+    sub = command(kernel, "another kernel of Debian for guests, with the suspend driver for it; prints its version")
+    sub.add_argument("--backports", action="store_true")
+    sub.add_argument("flavour", choices=kernels.FLAVOURS)
+    sub.add_argument("directory", help="is made, and holds what lab-guest wants as kernel= and overlay=")
     command(attach, "a host's serial console", "host", name="console")
     return top
 
