@@ -99,7 +99,6 @@ struct primary {
 
     /* live copy */
     struct bitmap todo, memory; /* memory: every page that the VM was seen to have */
-    bool logging;               /* the dirty log is on: it stays on over sessions */
     unsigned round, late_stops;
     uint64_t sync_done, sync_total;
     struct mono sync_start;

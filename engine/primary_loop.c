@@ -99,8 +99,7 @@ static void capture_failed(struct primary *p, int error, const struct err *err)
         primary_vm_gone(p, hv_vm_gone(p->vm));
         return;
     }
-    if (error == ESTALE) {
-        p->logging = false;
+    if (!hv_logging(p->vm)) {
         primary_lost(p, "dirty-log-lost", err->text);
         return;
     }

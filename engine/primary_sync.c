@@ -1,8 +1,6 @@
 /* SPDX-License-Identifier: GPL-2.0-or-later */
 #include "engine/primary.h"
 
-#include <errno.h>
-
 /*
  * The first copy of a session is epoch 1, sent in place (WIRE_EPOCH_FULL) while the VM runs on its
  * own network: rounds over what is dirty, until little is left or rounds stop helping, then an
@@ -14,11 +12,8 @@
 
 static int fetch(struct primary *p, struct err *err)
 {
-    p->logging = true;
     bitmap_zero(&p->todo);
     int rc = hv_fetch_dirty(p->vm, &p->todo, err);
-    if (rc < 0 && errno == ESTALE) /* the next session starts another */
-        p->logging = false;
     bitmap_or(&p->memory, &p->todo);
     return rc;
 }
@@ -26,7 +21,7 @@ static int fetch(struct primary *p, struct err *err)
 /** All pages are to be sent, and what is written from here on is logged. */
 static int everything(struct primary *p, struct err *err)
 {
-    bool fresh = !p->logging;
+    bool fresh = !hv_logging(p->vm); /* it stays on over sessions */
 
     if (fresh && hv_log_start(p->vm, err) < 0)
         return -1;
@@ -103,6 +98,7 @@ void primary_sync_round(struct primary *p)
         primary_lost(p, "network", err.text);
         return;
     }
+    child_restore(&p->child, "network"); /* it is not on its own network, and need not be */
     primary_capture(p, &p->todo, p->goal == GOAL_FAILOVER);
 }
 

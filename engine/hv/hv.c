@@ -180,6 +180,11 @@ bool hv_stopped(const struct hv_vm *vm)
     return vm->stopped;
 }
 
+bool hv_logging(const struct hv_vm *vm)
+{
+    return vm->logging;
+}
+
 void hv_on_waiting(struct hv_vm *vm, void (*fn)(void *arg), void *arg)
 {
     vm->waiting = fn;

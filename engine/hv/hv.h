@@ -226,6 +226,8 @@ int hv_save_state(struct hv_vm *vm, void *buf, size_t cap, size_t *ret_len,
                   struct err *err) MUST_CHECK;
 int hv_resume(struct hv_vm *vm, struct err *err) MUST_CHECK;
 bool hv_stopped(const struct hv_vm *vm);
+/** The dirty log is on: log_start was called, and fetch_dirty has not said ESTALE since. */
+bool hv_logging(const struct hv_vm *vm);
 /**
  * `fn` is called now and then while hv_stop waits for a guest that takes its time (a stock Linux
  * kernel: for milliseconds to seconds). The guest still runs, or has stopped just then: it must be

@@ -82,6 +82,31 @@ def test_dirty_log_not_read_at_first():
         assert pair.a.status(pair.vm.uuid)["generation"] == 2, pair.a.events()
 
 
+def test_stale_answer_that_is_not_the_logs():
+    """Only the dirty log can be lost: anything else is one missed epoch."""
+    for op in ("stop", "copy", "save_state", "resume"):
+        with Rig() as rig:
+            pair = Faulty(rig)
+            with pair.rule(f"{op} 1 ESTALE"):
+                wait_for("it is told", lambda p=pair: p.a.saw("capture"))
+                wait_for("epochs go on", lambda p=pair: p.causes() == set())
+            pair.wait_protected()
+            assert pair.a.status(pair.vm.uuid)["generation"] == 1, (op, pair.a.events())
+
+
+def test_network_that_cannot_be_given_back():
+    """It is said until it is taken again for an epoch: then the guest speaks at the backup."""
+    with Rig() as rig:
+        pair = Faulty(rig)
+        with pair.rule("net_give EIO"):
+            os.kill(pair.b.child_pid(pair.vm.uuid), signal.SIGKILL)
+            wait_for("it is told", lambda: pair.a.saw("network"))
+            pair.wait_protected()
+            wait_for("all is well", lambda: pair.causes() == set())
+        result = rig.client(pair.vm, mode="echo", count=5).result()
+        assert result["received"] == 5, result
+
+
 def test_vm_that_does_not_stop_for_a_lost_lease():
     """It is said for as long as it is so."""
     with Rig() as rig:
