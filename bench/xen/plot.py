@@ -13,6 +13,8 @@ from results import load  # noqa: E402
 from table import STOCK, medians, of  # noqa: E402
 
 SIDES = (("remus", "remus"), ("xl-remus", "xl remus"))
+WAYS = (("stock kernel", {"side": "remus", "suspend": "cooperative"}), ("driver", {"side": "remus", "suspend": "driver"}),
+        ("bare pause", {"side": "bare", "suspend": "driver"}))
 
 
 def only(lines, **fields):
@@ -59,6 +61,25 @@ def rate(lines):
                       [(title, side, figure) for side, title in reversed(SIDES)])
 
 
+def ways_chart(lines, title, unit, figure):
+    """How an idle guest of one vCPU is stopped, for each interval."""
+    intervals = sorted(distinct(lines, "epoch_ms"))
+    chart = svg.Bars(title, unit, [f"{ms} ms" for ms in intervals], "epoch asked, idle guest")
+    for name, fields in WAYS:
+        found = [next(iter(of(lines, "xen-costs", vcpus=1, workload="idle", epoch_ms=ms, **fields)), None) for ms in intervals]
+        chart.add(name, [figure(line) if line else None for line in found])
+    return chart
+
+
+def stops(lines):
+    return ways_chart(lines, "Whole pause, by the way to stop (deterministic emulation)", "milliseconds",
+                      lambda line: quartiles(line["pause_us"], 1e-3))
+
+
+def pages(lines):
+    return ways_chart(lines, "Pages dirtied per epoch, by the way to stop", "pages", lambda line: (line["pages"],) * 3)
+
+
 def ends_chart(lines, title, unit, series):
     """Median, least and most of the repetitions, for each interval."""
     intervals = sorted({line["epoch_ms"] for line in of(lines, "xen-ends") if "epoch_ms" in line})
@@ -82,7 +103,7 @@ def trips(lines):
                        for p in ("p50", "p99")])
 
 
-CHARTS = {"xen-" + f.__name__: f for f in (pause, octets, rate, failover, trips)}
+CHARTS = {"xen-" + f.__name__: f for f in (pause, octets, rate, stops, pages, failover, trips)}
 
 
 def main():
