@@ -100,11 +100,13 @@ def gaps_of_epochs(span_s, gaps, epochs_per_s):
 def measure(lab, side, epoch_ms, workload):
     """One line of results."""
     with Working(lab, workload) as work:
+        driver = guest.driver_counters(lab)
         guest.take_gaps(lab)
         before = side.account()
         spent, epochs = window(lab, WINDOW_S.get(epoch_ms, 3))
         span_s, gaps = guest.take_gaps(lab)
         account = side.account()
+        driver = guest.driver_parts(driver, guest.driver_counters(lab))
     if len(epochs) < 2:
         raise LabError(f"{len(epochs)} epochs in {spent['s']:.1f} s: {side.said()}")
     rate = (len(epochs) - 1) / (epochs[-1].resumed - epochs[0].resumed)
@@ -118,7 +120,7 @@ def measure(lab, side, epoch_ms, workload):
             "bytes_per_epoch": spent["sent"] / spent["s"] / rate, "bytes_back_per_epoch": spent["received"] / spent["s"] / rate,
             "dom0_cpu": spent["cpu_s"] / spent["s"],
             "pages": side.pages_between(before, account), "answers": work.answers, "asked_per_s": work.asked_per_s,
-            "account": account}
+            "driver_us": driver, "account": account}
 
 
 def bare(lab, epoch_ms, workload):

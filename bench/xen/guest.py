@@ -1,6 +1,7 @@
 # SPDX-License-Identifier: GPL-2.0-or-later
 """The guest that is measured, and what it does meanwhile."""
 
+import re
 import socket
 import time
 from dataclasses import dataclass
@@ -66,6 +67,22 @@ def take_gaps(lab, threshold_us=GAP_US):
     """(seconds, microseconds of each gap) since the last time; it goes on with this threshold, 0: it rests."""
     span, *gaps = [float(word) for word in ask(lab, GAP_PORT, threshold_us).split()]
     return span / 1e6, gaps
+
+
+DRIVER = "/sys/module/remus_suspend/parameters"
+DRIVER_PARTS = ("wake_ns", "drain_ns", "rendezvous_ns")
+
+
+def driver_counters(lab):
+    """What the driver has counted so far; None: the guest has none."""
+    status, text = lab.run_guest(f"cd {DRIVER} && grep . checkpoints {' '.join(DRIVER_PARTS)}", ANSWER_LIMIT_S)
+    return {name: int(value) for name, value in re.findall(r"(\w+):(\d+)", text)} if status == 0 else None
+
+
+def driver_parts(before, after):
+    """Microseconds of a checkpoint, on average."""
+    count = after["checkpoints"] - before["checkpoints"] if before else 0
+    return {name: (after[name] - before[name]) / count / 1000 for name in DRIVER_PARTS} if count else None
 
 
 ASKER_IP, ASKER_SPACE = "10.77.0.30", "asker"

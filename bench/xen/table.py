@@ -77,6 +77,15 @@ def parts(lines):
                  rows)
 
 
+def driver_parts(lines):
+    """Of the driver's handshake, what it counts itself."""
+    rows = [[str(line["vcpus"]), line["side"], line["workload"], str(line["epoch_ms"]), ms(line["wait_us"])]
+            + [f"{line['driver_us'][part] / 1000:.3f}" for part in ("wake_ns", "drain_ns", "rendezvous_ns")]
+            for line in of(lines, "xen-costs", suspend="driver") if line.get("driver_us")]
+    return table(["vCPUs", "", "workload", "ms asked", "handshake ms", "interrupt to thread", "xenstore at rest",
+                  "CPUs together"], rows)
+
+
 def pages(line):
     return "-" if line["pages"] is None else f"{line['pages']:.0f}"
 
@@ -199,6 +208,7 @@ def main():
         sys.exit(__doc__)
     lines = load(sys.argv[1])
     for title, make in (("Aims", aims), ("Costs", costs), ("Ways to stop", stops), ("Parts of our pause", parts),
+                        ("Parts of the driver's handshake", driver_parts),
                         ("Ends", ends), ("Voices", voices)):
         print(f"### {title}\n\n{make(lines)}\n")
 
