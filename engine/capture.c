@@ -153,7 +153,7 @@ static void take_back(struct capture *c)
     int saved = errno;
     struct err err;
     if (hv_stopped(c->vm) && hv_resume(c->vm, &err) < 0)
-        log_warnx("VM not resumed after a failed capture: %s", err.text);
+        log_debug("VM not resumed after a failed capture: %s", err.text);
     errno = saved;
 }
 

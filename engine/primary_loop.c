@@ -105,6 +105,8 @@ static void capture_failed(struct primary *p, int error, const struct err *err)
     }
     p->missed++;
     child_degrade(&p->child, "capture", "%s", err->text);
+    if (hv_stopped(p->vm)) /* the next capture resumes it, if that is to be had by then */
+        child_degrade(&p->child, "not-resumed", "the VM stands still after a failed capture");
     if (p->phase == PRIMARY_SYNCING && error == ETIMEDOUT && p->late_stops++ < LATE_STOPS_MAX) {
         arm_deadline(
             p); /* the first copy is too dear to be thrown away for a guest that was busy */
@@ -135,6 +137,8 @@ void primary_capture(struct primary *p, const struct bitmap *also, bool last)
         return;
     }
     child_restore(&p->child, "capture");
+    if (!hv_stopped(p->vm))
+        child_restore(&p->child, "not-resumed");
     p->captured = mono_now();
     if (last)
         p->holds |= HOLD_LEAVING;

@@ -94,6 +94,18 @@ def test_stale_answer_that_is_not_the_logs():
             assert pair.a.status(pair.vm.uuid)["generation"] == 1, (op, pair.a.events())
 
 
+def test_vm_that_cannot_be_resumed_for_a_while():
+    """It is said for as long as it is so, and not once for each attempt."""
+    with Rig() as rig:
+        pair = Faulty(rig)
+        with pair.rule("resume EIO"):
+            wait_for("it is told", lambda: {"capture", "not-resumed"} <= pair.causes())
+            assert not rig.ask_vm("A", pair.vm.uuid, "info")["running"]
+        wait_for("all is well", lambda: pair.causes() == set())
+        pair.wait_protected()
+        assert pair.a.text().count("resumed") < 10, pair.a.text()
+
+
 def test_network_that_cannot_be_given_back():
     """It is said until it is taken again for an epoch: then the guest speaks at the backup."""
     with Rig() as rig:
