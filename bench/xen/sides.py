@@ -119,8 +119,12 @@ class XlRemus:
         text = self.must_run("A", f"tr '\\r' '\\n' <{LOG} | grep 'Checkpointed save' || true")
         return [int(number) for number in re.findall(r"save: \d+/(\d+)\s+100%", text)]
 
+    def runs(self):
+        """`xl create` waits in the background as long as a guest with the driver lives: that one does not count."""
+        return self.lab.run("A", "ps | grep -q '[x]l remus\\|[l]ibxl-save-helper'")[0] == 0
+
     def is_going(self):
-        if self.lab.run("A", "pidof xl")[0] != 0:
+        if not self.runs():
             raise LabError("xl remus ended: " + self.said())
         return len(self.pages()) >= XL_FIRST_EPOCHS
 
@@ -138,8 +142,7 @@ class XlRemus:
     def stop(self):
         """The receiver first, or it would take over."""
         self.must_run("B", "killall -9 xl libxl-save-helper; xl destroy guest--incoming")
-        Protection.until("xl remus ends", lambda: self.lab.run("A", "pidof xl libxl-save-helper")[0] != 0,
-                         START_LIMIT_S)
+        Protection.until("xl remus ends", lambda: not self.runs(), START_LIMIT_S)
         Protection.until("the guest runs on",
                          lambda: re.search(rf"^{GUEST} .*[-r][-b]----", self.must_run("A", "xl list"), re.MULTILINE),
                          START_LIMIT_S)

@@ -154,7 +154,7 @@ def ratio(lines, figure_of, workload="idle"):
 
 
 def verdict(name, aim, values, met):
-    shown = ", ".join(f"{value:.2g} at {epoch_ms} ms" for epoch_ms, value in sorted(values.items()))
+    shown = ", ".join(f"{value:.3g} at {epoch_ms} ms" for epoch_ms, value in sorted(values.items()))
     if not values:
         return [name, aim, "not measured", ""]
     return [name, aim, shown, "met" if all(map(met, values.values())) else "**not met**"]
