@@ -1,9 +1,9 @@
 /* SPDX-License-Identifier: GPL-2.0-or-later */
 /*
- * vector [THREADS]: keeps values in all 16 vector registers, YMM where the CPU has them, else XMM,
- * for some milliseconds at a time, and looks whether they are still there. Nothing else changes
- * them: what is lost was lost by whoever stopped the CPU or put the guest elsewhere. TCP port 12:
- * bits=128|256 rounds=N errors=N
+ * vector [THREADS [avx]]: keeps values in all 16 vector registers, XMM, or YMM if asked to and the
+ * CPU has them, for some milliseconds at a time, and looks whether they are still there. Nothing
+ * else changes them: what is lost was lost by whoever stopped the CPU or put the guest elsewhere.
+ * TCP port 12: bits=128|256 rounds=N errors=N
  */
 #include <pthread.h>
 #include <stdatomic.h>
@@ -76,7 +76,7 @@ int main(int argc, char **argv)
     uintptr_t threads = argc > 1 ? strtoul(argv[1], NULL, 10) : 2;
     pthread_t thread;
 
-    if (__builtin_cpu_supports("avx"))
+    if (argc > 2 && strcmp(argv[2], "avx") == 0 && __builtin_cpu_supports("avx"))
         bits = 256;
     for (uintptr_t i = 0; i < threads && i < MOST; i++)
         if (pthread_create(&thread, NULL, watch, (void *)(i + 1)))
