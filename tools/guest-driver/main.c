@@ -8,9 +8,11 @@
 
 #include <linux/module.h>
 #include <linux/printk.h>
+#include <linux/time64.h>
 #include <xen/xen.h>
 
 #include "channel.h"
+#include "counters.h"
 #include "devices.h"
 #include "kernel.h"
 #include "worker.h"
@@ -52,7 +54,10 @@ static void __exit remus_suspend_exit(void)
 {
 	worker_stop();
 	devices_exit();
-	pr_info("unloaded; suspends are the kernel's own again\n");
+	pr_info("unloaded after %lu checkpoints and %lu restores, whose longest rendezvous took "
+		"%lu us\n",
+		counters.checkpoints, counters.restores,
+		counters.rendezvous_max_ns / NSEC_PER_USEC);
 }
 
 module_init(remus_suspend_init);
