@@ -70,19 +70,19 @@ def take_gaps(lab, threshold_us=GAP_US):
 
 
 DRIVER = "/sys/module/remus_suspend/parameters"
-DRIVER_PARTS = ("wake_ns", "drain_ns", "rendezvous_ns")
+DRIVER_PARTS = ("wake", "drain", "rendezvous")
 
 
 def driver_counters(lab):
     """What the driver has counted so far; None: the guest has none."""
-    status, text = lab.run_guest(f"cd {DRIVER} && grep . checkpoints {' '.join(DRIVER_PARTS)}", ANSWER_LIMIT_S)
+    status, text = lab.run_guest(f"cd {DRIVER} && grep . checkpoints {' '.join(part + '_ns' for part in DRIVER_PARTS)}", ANSWER_LIMIT_S)
     return {name: int(value) for name, value in re.findall(r"(\w+):(\d+)", text)} if status == 0 else None
 
 
 def driver_parts(before, after):
     """Microseconds of a checkpoint, on average."""
     count = after["checkpoints"] - before["checkpoints"] if before else 0
-    return {name: (after[name] - before[name]) / count / 1000 for name in DRIVER_PARTS} if count else None
+    return {part: (after[f"{part}_ns"] - before[f"{part}_ns"]) / count / 1000 for part in DRIVER_PARTS} if count else None
 
 
 ASKER_IP, ASKER_SPACE = "10.77.0.30", "asker"

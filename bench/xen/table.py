@@ -80,7 +80,7 @@ def parts(lines):
 def driver_parts(lines):
     """Of the driver's handshake, what it counts itself."""
     rows = [[str(line["vcpus"]), line["side"], line["workload"], str(line["epoch_ms"]), ms(line["wait_us"])]
-            + [f"{line['driver_us'][part] / 1000:.3f}" for part in ("wake_ns", "drain_ns", "rendezvous_ns")]
+            + [f"{line['driver_us'][part] / 1000:.3f}" for part in ("wake", "drain", "rendezvous")]
             for line in of(lines, "xen-costs", suspend="driver") if line.get("driver_us")]
     return table(["vCPUs", "", "workload", "ms asked", "handshake ms", "interrupt to thread", "xenstore at rest",
                   "CPUs together"], rows)
