@@ -33,6 +33,13 @@ void primary_end(struct primary *p)
     event_base_loopbreak(p->child.base);
 }
 
+void primary_end_for_now(struct primary *p)
+{
+    p->phase = PRIMARY_ENDED;
+    primary_close_link(p, true);
+    event_base_loopbreak(p->child.base);
+}
+
 void primary_refuse(struct primary *p, const char *code, const struct err *err)
 {
     struct err ignored;

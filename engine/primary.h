@@ -128,6 +128,8 @@ struct primary {
 int primary_main(const char *uuid_text, const struct remusd_conf *conf);
 /** Ends the child: says "done", leaves the loop. The VM is left as it is. */
 void primary_end(struct primary *p);
+/** Ends it without its word: remusd starts another after a pause, which goes on from the record. */
+void primary_end_for_now(struct primary *p);
 /** Fails the pending protect command (nothing was protected yet), undoes what it did, ends. */
 void primary_refuse(struct primary *p, const char *code, const struct err *err);
 /** Keeps the VM stopped / lets it run again when no reason is left. */

@@ -6,6 +6,8 @@
  * The VM has run here for the last time: handed over, taken over, switched off or crashed.
  */
 
+/** Its record says that a backup may run it, until it is gone: then this process has done its work.
+ */
 static void destroy_stale(struct primary *p, uint64_t generation)
 {
     struct err err;
@@ -17,11 +19,19 @@ static void destroy_stale(struct primary *p, uint64_t generation)
     if (hv_destroy(p->vm, &err) < 0) {
         child_event(&p->child, LOG_LEVEL_ERROR, "stale-not-destroyed",
                     "the stale copy here is stopped and silent but not destroyed: %s", err.text);
-        return; /* the record still says that a backup may run it: the next start tries again */
+        return;
     }
     p->vm = NULL;
     if (primary_record(p, VM_FENCED) < 0)
         log_errx("the VM's record could not be made durable");
+}
+
+static void end(struct primary *p)
+{
+    if (p->vm)
+        primary_end_for_now(p);
+    else
+        primary_end(p);
 }
 
 void primary_handed_over(struct primary *p, uint64_t generation)
@@ -31,7 +41,7 @@ void primary_handed_over(struct primary *p, uint64_t generation)
                 (unsigned long long)generation);
     destroy_stale(p, generation);
     primary_reply_goal_ok(p);
-    primary_end(p);
+    end(p);
 }
 
 void primary_fenced(struct primary *p, const char *text, uint64_t generation)
@@ -55,7 +65,7 @@ void primary_fenced(struct primary *p, const char *text, uint64_t generation)
         primary_reply_goal_ok(p);
     else
         primary_reply_goal_err(p, "refused", "", "the backup had taken the VM over");
-    primary_end(p);
+    end(p);
 }
 
 void primary_vm_gone(struct primary *p, enum hv_gone how)

@@ -15,10 +15,8 @@ static void not_resumed(struct primary *p, bool absent, const struct err *err)
         primary_end(p);
         return;
     }
-    /* Whatever it was may pass, e.g. the child before this one is still leaving: without "done"
-       remusd starts another one after a pause. */
-    p->phase = PRIMARY_ENDED;
-    event_base_loopbreak(p->child.base);
+    /* Whatever it was may pass, e.g. the child before this one is still leaving. */
+    primary_end_for_now(p);
 }
 
 /** A VM whose protection goes on is better off with long pauses than without a copy. */

@@ -106,6 +106,19 @@ def test_vm_that_cannot_be_resumed_for_a_while():
         assert pair.a.text().count("resumed") < 10, pair.a.text()
 
 
+def test_stale_copy_that_cannot_be_destroyed_at_once():
+    """It stands still until it can."""
+    with Rig() as rig:
+        pair = Faulty(rig)
+        with pair.rule("destroy EIO"):
+            assert pair.a.call("failover", vm=pair.vm.uuid)["ok"]
+            wait_for("it is told", lambda: pair.a.saw("stale-not-destroyed"))
+            assert pair.b.state(pair.vm.uuid) == "active" and not rig.ask_vm("A", pair.vm.uuid, "info")["running"]
+        wait_for("it is destroyed", lambda: not pair.vm.alive())
+        wait_for("A lets go of it", lambda: pair.a.status(pair.vm.uuid) is None)
+        assert pair.b.state(pair.vm.uuid) == "active"
+
+
 def test_network_that_cannot_be_given_back():
     """It is said until it is taken again for an epoch: then the guest speaks at the backup."""
     with Rig() as rig:
