@@ -13,9 +13,11 @@ HERE = Path(__file__).resolve().parent
 sys.dont_write_bytecode = True
 sys.path[:0] = [str(HERE), str(HERE.parent)]
 
+from lablib import transfer  # noqa: E402
 from lablib.fixture import until  # noqa: E402
 from lablib.layout import LabError  # noqa: E402
 from lablib.scene import Strike, run_cases  # noqa: E402
+from lablib.selfchecks import SelfChecks  # noqa: E402
 
 LOAD = "modprobe remus_suspend"
 UNLOAD = "rmmod remus_suspend; ! grep -q ^remus_suspend /proc/modules"  # may be said twice
@@ -23,8 +25,9 @@ PARAMETERS = "/sys/module/remus_suspend/parameters"
 NODE = "/local/domain/$(xl domid guest)/device/suspend/event-channel"
 NOBODYS_PORT = 777
 CALM_MS = 1000  # an emulated guest that is stopped all the time has little left for its clients
+BRISK_MS = 300  # so short that a good part of all instants are in the middle of a checkpoint
 EPOCHS_BEFORE = 5
-RANDOM_S = 4
+INSTANTS, RANDOM_S = 5, 4
 SAVE_LIMIT_S = 120  # xl save waits for 60 s where it does not fail at once
 
 
@@ -65,15 +68,15 @@ def goes_on(scene, talk):
     scene.check_memory()
 
 
-def with_driver(scene):
+def with_driver(scene, name="driver", epoch_ms=CALM_MS):
     """The guest is protected, and stopped by its driver."""
     def make():
         protection = scene.ready()
         guest(scene, LOAD)
-        protection.protect(CALM_MS, suspend="driver")
+        protection.protect(epoch_ms, suspend="driver")
         stopped_by(scene, "driver")
 
-    scene.start_over("driver", make)
+    scene.start_over(name, make)
     return scene.protection
 
 
@@ -160,17 +163,39 @@ def agent_dies_while_suspended(scene):
     goes_on(scene, talk)
 
 
+def resumed_by_another_tool(scene):
+    """While the guest is stopped for an epoch: what was read of it is of no one moment, and is not used."""
+    p = with_driver(scene)
+    talk = scene.talk()
+    transfer.put(scene.lab, "A", [p.build / "helpers/xen/meddler"], "/usr/sbin", with_libraries=True)
+
+    def noticed():
+        p.must_run("A", "meddler intrude $(xl domid guest)")
+        return [event for event in p.events("A") if "by another tool" in event["text"]]
+
+    until("it is noticed", noticed)
+    scene.check_protected_again()
+    talk.more()
+    scene.kill_primary()
+    scene.check_took_over(talk)
+
+
 def host_dies(scene):
     """At a random instant; the guest's driver works at the other host as well."""
-    p = with_driver(scene)
-    talk = scene.talk(connections=6)
+    p = with_driver(scene, "brisk", BRISK_MS)
+    checks = SelfChecks(scene.lab, lambda command: guest(scene, command))
+    checks.start("vector", "clocks")
+    talk, before = scene.talk(connections=6), checks.check()
     moment = random.uniform(0, RANDOM_S)
-    print(f"# the power goes {moment:.3f} s later")
+    print(f"# the power goes {moment:.3f} s later", flush=True)
     time.sleep(moment)
     scene.kill_primary()
     scene.check_took_over(talk)
     until("it is published there", lambda: p.must_run("B", f"xenstore-read {NODE}").strip())
     assert int(guest(scene, f"cat {PARAMETERS}/restores")) == 1
+    checks.check_work(before)
+    checks.stop("vector")
+    checks.check_owed()
 
 
 TESTS = [("a driver is loaded, unloaded and loaded while the guest is protected", comes_and_goes),
@@ -179,7 +204,9 @@ TESTS = [("a driver is loaded, unloaded and loaded while the guest is protected"
          ("a driver that refuses is given up, and used again when loaded anew", fails),
          ("xl save and a request to the kernel while the driver is in use", another_tool_asks),
          ("kill -9 of remusd's child while the driver holds the guest suspended", agent_dies_while_suspended),
-         *[(f"A dies while the driver is in use, {n}", host_dies) for n in ("once", "and once more")]]
+         ("another tool resumes the guest while it is stopped for an epoch", resumed_by_another_tool),
+         *[(f"A dies while the driver is in use, instant {n} of {INSTANTS}", host_dies)
+           for n in range(1, INSTANTS + 1)]]
 
 if __name__ == "__main__":
     sys.exit(run_cases(TESTS))
