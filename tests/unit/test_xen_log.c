@@ -68,6 +68,13 @@ static void expect(struct world *w, size_t count, const uint64_t *pfn, size_t n)
         assert_true(bitmap_test(&w->dirty, pfn[i]));
 }
 
+/* Another log: all memory counts as written. */
+static void start_anew(struct world *w)
+{
+    start(w);
+    expect(w, COUNT, NULL, 0);
+}
+
 static void expect_lost(struct world *w)
 {
     assert_int_equal(fetch(w), -1);
@@ -91,21 +98,18 @@ static void log_that_another_tool_ends_is_lost(void **state)
 {
     struct world *w = *state;
 
-    start(w);
-    expect(w, COUNT, NULL, 0);
+    start_anew(w);
     xc_shadow_control(NULL, FAKE_DOMID, XEN_DOMCTL_SHADOW_OP_OFF, NULL, 0);
     fake_dirty(20);
     expect_lost(w);
-    start(w);
-    expect(w, COUNT, NULL, 0);
+    start_anew(w);
 }
 
 static void log_that_another_tool_takes_over_is_theirs(void **state)
 {
     struct world *w = *state;
 
-    start(w);
-    expect(w, COUNT, NULL, 0);
+    start_anew(w);
     xc_shadow_control(NULL, FAKE_DOMID, XEN_DOMCTL_SHADOW_OP_OFF, NULL, 0);
     xc_shadow_control(NULL, FAKE_DOMID, XEN_DOMCTL_SHADOW_OP_ENABLE_LOGDIRTY, NULL, 0);
     expect_lost(w);
@@ -113,16 +117,14 @@ static void log_that_another_tool_takes_over_is_theirs(void **state)
     assert_int_equal(xen_log_start(&w->v.vm, &w->err), -1);
     assert_int_equal(errno, EBUSY);
     xc_shadow_control(NULL, FAKE_DOMID, XEN_DOMCTL_SHADOW_OP_OFF, NULL, 0);
-    start(w);
-    expect(w, COUNT, NULL, 0);
+    start_anew(w);
 }
 
 static void log_that_another_tool_has_read_is_lost(void **state)
 {
     struct world *w = *state;
 
-    start(w);
-    expect(w, COUNT, NULL, 0);
+    start_anew(w);
     fake_dirty(20);
     memset(fake_memory.log, 0, sizeof(fake_memory.log));
     expect_lost(w);
@@ -134,8 +136,7 @@ static void log_of_a_killed_agent_is_started_anew(void **state)
 
     start(w);
     w->v.log.on = false; /* forgotten */
-    start(w);
-    expect(w, COUNT, NULL, 0);
+    start_anew(w);
 }
 
 /* One page goes and another comes: the number stays. */
@@ -143,8 +144,7 @@ static void page_that_has_become_memory_is_read(void **state)
 {
     struct world *w = *state;
 
-    start(w);
-    expect(w, COUNT, NULL, 0);
+    start_anew(w);
     fake_ram(100, 1, false);
     fake_ram(900, 1, true);
     fake_dirty(900);
@@ -157,8 +157,7 @@ static void page_that_cannot_be_mapped_is_not_forgotten(void **state)
 {
     struct world *w = *state;
 
-    start(w);
-    expect(w, COUNT, NULL, 0);
+    start_anew(w);
     fake_ram(100, 1, false);
     fake_ram(900, 1, true);
     fake_dirty(900);
@@ -175,8 +174,7 @@ static void memory_of_another_size_is_mapped_anew(void **state)
 {
     struct world *w = *state;
 
-    start(w);
-    expect(w, COUNT, NULL, 0);
+    start_anew(w);
     fake_ram(FIRST + COUNT, 5, true);
     expect_lost(w);
     start(w);

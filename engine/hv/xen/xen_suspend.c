@@ -114,7 +114,7 @@ static int change_request(struct xen_vm *v, const char *from, const char *to)
     char path[XEN_PATH_MAX];
     unsigned len;
 
-    snprintf(path, sizeof(path), "/local/domain/%u/control/shutdown", v->domid);
+    xen_shutdown_path(v, path);
     for (int tries = 0; tries < CONFLICTS_MAX; tries++) {
         xs_transaction_t t = xs_transaction_start(xs);
         if (t == XBT_NULL)

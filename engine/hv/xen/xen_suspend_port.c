@@ -18,7 +18,7 @@ static void asked_path(const struct xen_vm *v, char path[XEN_PATH_MAX])
     snprintf(path, XEN_PATH_MAX, "/libxl/%u/remus/kernel-asked", v->domid);
 }
 
-static void shutdown_path(const struct xen_vm *v, char path[XEN_PATH_MAX])
+void xen_shutdown_path(const struct xen_vm *v, char path[XEN_PATH_MAX])
 {
     snprintf(path, XEN_PATH_MAX, "/local/domain/%u/control/shutdown", v->domid);
 }
@@ -85,7 +85,7 @@ static void use_driver(struct xen_vm *v, const struct xen_driver_choice *c)
     char path[XEN_PATH_MAX];
 
     if (!s->now.driver) {
-        shutdown_path(v, path);
+        xen_shutdown_path(v, path);
         s->shutdown_events = 0;
         xs_watch(v->ends, path, XEN_WATCH_SHUTDOWN);
         asked_path(v, path);
@@ -105,7 +105,7 @@ static void use_kernel(struct xen_vm *v, bool failed, const char *why)
     char path[XEN_PATH_MAX];
 
     if (s->now.driver) {
-        shutdown_path(v, path);
+        xen_shutdown_path(v, path);
         xs_unwatch(v->ends, path, XEN_WATCH_SHUTDOWN);
     }
     /* Without a channel the VM is looked at now and then: slow, but not wrong. */
