@@ -106,23 +106,19 @@ static void on_child_gone(struct vm_child *child, bool on_purpose, int wait_stat
     free_number(d, &child->uuid);
 }
 
-/** No VM of this UUID runs here. EEXIST: one does; anything else: that is not known. */
+/** As hv_check_absent; what says EEXIST tells the operator why. */
 static int check_absent(const struct backupd *d, const struct uuid *uuid, struct err *err)
 {
-    char text[UUID_TEXT_LEN + 1];
-    struct hv_info info;
     struct hv *hv;
 
-    uuid_format(uuid, text);
     if (hv_open(d->conf->backend, d->conf->backend_conf, &hv, err) < 0)
         return -1;
-    int found = hv_find(hv, text, &info, err), error = found < 0 ? errno : EEXIST;
+    int rc = hv_check_absent(hv, uuid, err), error = errno;
     hv_close(hv);
-    if (error == ENOENT)
-        return 0;
     errno = error;
-    return found < 0 ? -1
-                     : err_set(err, "end that VM first", "the VM runs here: its record must stay");
+    if (rc < 0 && errno == EEXIST)
+        (void)err_set(err, "end that VM first", "the VM runs here: its record must stay");
+    return rc;
 }
 
 static void forget(struct backupd *d, struct ctl_conn *conn, json_t *request)

@@ -83,16 +83,6 @@ static void find_named(const struct vmrecord *rec, void *arg)
     w->rec = *rec;
 }
 
-static bool is_absent(const struct remusd *d, const struct uuid *uuid)
-{
-    char text[UUID_TEXT_LEN + 1];
-    struct hv_info info;
-    struct err err;
-
-    uuid_format(uuid, text);
-    return hv_find(d->hv, text, &info, &err) < 0 && errno == ENOENT;
-}
-
 /** What is left of a VM that is not here any more, its host having died, say. */
 static void unprotect_absent(struct remusd *d, struct ctl_conn *conn, const struct vmrecord *rec,
                              bool force)
@@ -118,7 +108,8 @@ static void pass_on(struct remusd *d, struct ctl_conn *conn, const char *cmd, js
 
     if (w.vm && vmrecord_each(d->conf->state_dir, find_named, &w, &err) < 0)
         log_warnx("%s", err.text);
-    if (w.found && strcmp(cmd, "unprotect") == 0 && is_absent(d, &w.rec.uuid)) {
+    if (w.found && strcmp(cmd, "unprotect") == 0 &&
+        hv_check_absent(d->hv, &w.rec.uuid, NULL) == 0) {
         unprotect_absent(d, conn, &w.rec, json_is_true(json_object_get(request, "force")));
         return;
     }

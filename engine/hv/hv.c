@@ -73,6 +73,18 @@ int hv_find(struct hv *hv, const char *which, struct hv_info *ret, struct err *e
     return 0;
 }
 
+int hv_check_absent(struct hv *hv, const struct uuid *uuid, struct err *err)
+{
+    char text[UUID_TEXT_LEN + 1];
+    struct hv_info info;
+
+    uuid_format(uuid, text);
+    if (hv_find(hv, text, &info, err)) /* errno counts only then */
+        return errno == ENOENT ? 0 : -1;
+    errno = EEXIST;
+    return err_set(err, "", "VM \"%s\" is here", info.name);
+}
+
 int hv_attach(struct hv *hv, const struct uuid *uuid, enum hv_suspend suspend, struct hv_vm **ret,
               struct err *err)
 {

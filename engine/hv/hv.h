@@ -211,6 +211,8 @@ const struct hv_ops *hv_backend(const char *name);
 int hv_open(const char *backend, const char *conf, struct hv **ret, struct err *err) MUST_CHECK;
 void hv_close(struct hv *hv);
 int hv_find(struct hv *hv, const char *which, struct hv_info *ret, struct err *err) MUST_CHECK;
+/** 0: no VM of this UUID is here. EEXIST: one is; anything else: that is not known. */
+int hv_check_absent(struct hv *hv, const struct uuid *uuid, struct err *err) MUST_CHECK;
 
 int hv_attach(struct hv *hv, const struct uuid *uuid, enum hv_suspend suspend, struct hv_vm **ret,
               struct err *err) MUST_CHECK;

@@ -73,6 +73,27 @@ static void wrong_plan_is_seen(void **state)
     assert_int_equal(errno, ENOENT);
 }
 
+/* A VM is given up, or its record dropped, by this: errno left by anything else must not decide. */
+static void absence_is_only_what_find_says(void **state)
+{
+    struct sim_test *t = *state;
+    char plan[96];
+    struct err err;
+
+    struct hv *hv = open_fault(t, plan);
+    errno = EIO;
+    assert_int_equal(hv_check_absent(hv, &t->uuid, &err), 0);
+    sim_test_start(t, NULL);
+    errno = ENOENT;
+    assert_int_equal(hv_check_absent(hv, &t->uuid, NULL), -1);
+    assert_int_equal(errno, EEXIST);
+    arm(plan, "find EACCES\n");
+    errno = ENOENT;
+    assert_int_equal(hv_check_absent(hv, &t->uuid, &err), -1);
+    assert_int_equal(errno, EACCES);
+    hv_close(hv);
+}
+
 #define TEST(f) cmocka_unit_test_setup_teardown(f, sim_test_setup, sim_test_teardown)
 
 int main(void)
@@ -80,6 +101,7 @@ int main(void)
     const struct CMUnitTest tests[] = {
         TEST(armed_operations_fail_without_being_done),
         TEST(wrong_plan_is_seen),
+        TEST(absence_is_only_what_find_says),
     };
 
     if (!sim_test_program()) {
