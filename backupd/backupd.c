@@ -2,7 +2,6 @@
 #include "backupd/backupd.h"
 
 #include <errno.h>
-#include <signal.h>
 #include <stdlib.h>
 #include <string.h>
 #include <unistd.h>
@@ -22,7 +21,6 @@ struct backupd {
     struct event_base *base;
     struct supervisor *sup;
     struct listener *listener;
-    struct event *term_ev, *int_ev;
     struct uuid *number; /* VM number -> its UUID; conf->max_vms entries */
     bool *taken;
 };
@@ -204,14 +202,11 @@ static void on_command(struct ctl_conn *conn, const char *cmd, json_t *request, 
     }
 }
 
-static void on_signal(evutil_socket_t sig, short what, void *arg)
+static void on_stop(void *arg)
 {
     struct backupd *d = arg;
-    (void)what;
-    log_info("signal %d: stopping", (int)sig);
     listener_free(d->listener);
     d->listener = NULL;
-    supervisor_shutdown(d->sup, SHUTDOWN_MS);
 }
 
 static void show_activated(const struct vmrecord *rec, void *arg)
@@ -236,6 +231,8 @@ static int start_supervisor(struct backupd *d, const char *const *options, struc
                                          .child_options = options,
                                          .on_command = on_command,
                                          .on_child_gone = on_child_gone,
+                                         .on_stop = on_stop,
+                                         .stop_ms = SHUTDOWN_MS,
                                          .arg = d};
     d->sup = supervisor_new(&args, err);
     return d->sup ? 0 : -1;
@@ -252,10 +249,6 @@ static int start(struct backupd *d, const char *const *options, struct err *err)
     d->listener = listener_new(d->base, d->conf->listen, on_session, d, err);
     if (!d->listener || start_supervisor(d, options, err) < 0)
         return -1;
-    d->term_ev = evsignal_new(d->base, SIGTERM, on_signal, d);
-    d->int_ev = evsignal_new(d->base, SIGINT, on_signal, d);
-    event_add(d->term_ev, NULL);
-    event_add(d->int_ev, NULL);
     return vmrecord_each(d->conf->state_dir, show_activated, d, err);
 }
 
@@ -282,10 +275,6 @@ int backupd_run(const struct backupd_conf *conf, const char *config)
     }
     listener_free(d.listener);
     supervisor_free(d.sup);
-    if (d.term_ev)
-        event_free(d.term_ev);
-    if (d.int_ev)
-        event_free(d.int_ev);
     if (d.base)
         event_base_free(d.base);
     free(d.number);

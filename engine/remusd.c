@@ -3,7 +3,6 @@
 
 #include <errno.h>
 #include <event2/event.h>
-#include <signal.h>
 #include <stdlib.h>
 #include <string.h>
 #include <strings.h>
@@ -26,7 +25,6 @@ struct remusd {
     struct supervisor *sup;
     struct hv *hv;
     struct respawn *respawn;
-    struct event *term_ev, *int_ev;
 };
 
 static void protect(struct remusd *d, struct ctl_conn *conn, json_t *request)
@@ -180,14 +178,6 @@ static void resume_record(const struct vmrecord *rec, void *arg)
         resume(&rec->uuid, rec->name, arg);
 }
 
-static void on_signal(evutil_socket_t sig, short what, void *arg)
-{
-    struct remusd *d = arg;
-    (void)what;
-    log_info("signal %d: stopping", (int)sig);
-    supervisor_shutdown(d->sup, SHUTDOWN_MS);
-}
-
 static int start(struct remusd *d, const char *const *options, struct err *err)
 {
     const struct supervisor_args args = {.base = d->base,
@@ -198,6 +188,7 @@ static int start(struct remusd *d, const char *const *options, struct err *err)
                                          .child_options = options,
                                          .on_command = on_command,
                                          .on_child_gone = on_child_gone,
+                                         .stop_ms = SHUTDOWN_MS,
                                          .arg = d};
 
     if (statefile_dir_check(d->conf->state_dir, err) < 0 ||
@@ -207,14 +198,8 @@ static int start(struct remusd *d, const char *const *options, struct err *err)
     if (!d->sup)
         return -1;
     d->respawn = respawn_new(d->base, resume, d);
-    d->term_ev = evsignal_new(d->base, SIGTERM, on_signal, d);
-    d->int_ev = evsignal_new(d->base, SIGINT, on_signal, d);
-    if (!d->respawn || !d->term_ev || !d->int_ev) {
-        errno = ENOMEM;
+    if (!d->respawn)
         return err_errno(err, "", "start");
-    }
-    event_add(d->term_ev, NULL);
-    event_add(d->int_ev, NULL);
     return vmrecord_each(d->conf->state_dir, resume_record, d, err);
 }
 
@@ -234,10 +219,6 @@ int remusd_run(const struct remusd_conf *conf, const char *config)
     supervisor_free(d.sup);
     respawn_free(d.respawn);
     hv_close(d.hv);
-    if (d.term_ev)
-        event_free(d.term_ev);
-    if (d.int_ev)
-        event_free(d.int_ev);
     event_base_free(d.base);
     return rc < 0;
 }

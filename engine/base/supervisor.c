@@ -86,25 +86,15 @@ static void on_watch(evutil_socket_t fd, short what, void *arg)
     }
 }
 
-static void on_deadline(evutil_socket_t fd, short what, void *arg)
-{
-    struct supervisor *s = arg;
-
-    (void)fd;
-    (void)what;
-    log_warnx("stopping although %zu VM children have not ended yet", supervisor_count(s));
-    event_base_loopexit(s->args.base, NULL);
-}
-
 static int start(struct supervisor *s, struct err *err)
 {
     struct event_base *base = s->args.base;
 
     s->sigchld = evsignal_new(base, SIGCHLD, on_sigchld, s);
     s->watch = event_new(base, -1, EV_PERSIST, on_watch, s);
-    s->deadline = evtimer_new(base, on_deadline, s);
-    if (!s->sigchld || !s->watch || !s->deadline || event_add(s->sigchld, NULL) ||
-        event_add(s->watch, &(struct timeval){.tv_usec = WATCH_MS * 1000})) {
+    if (!s->sigchld || !s->watch || event_add(s->sigchld, NULL) ||
+        event_add(s->watch, &(struct timeval){.tv_usec = WATCH_MS * 1000}) ||
+        supervisor_stop_init(s)) {
         errno = ENOMEM;
         return err_errno(err, NULL, "cannot start %s", s->args.daemon);
     }
@@ -131,27 +121,23 @@ struct supervisor *supervisor_new(const struct supervisor_args *args, struct err
     return s;
 }
 
-static void event_free_any(struct event *ev)
-{
-    if (ev)
-        event_free(ev);
-}
-
 void supervisor_free(struct supervisor *s)
 {
     struct vm_child *child;
 
     if (!s)
         return;
+    struct event *events[] = {s->sigchld, s->sigterm, s->sigint, s->watch, s->deadline};
     while ((child = TAILQ_FIRST(&s->children))) {
         TAILQ_REMOVE(&s->children, child, link);
         supervisor_fail_asked(child);
         child_free(child);
     }
     ctl_server_free(s->ctl);
-    event_free_any(s->sigchld);
-    event_free_any(s->watch);
-    event_free_any(s->deadline);
+    for (size_t i = 0; i < ARRAY_LEN(events); i++) {
+        if (events[i])
+            event_free(events[i]);
+    }
     events_clear(&s->events);
     free(s);
 }
@@ -218,21 +204,4 @@ struct vm_child *supervisor_spawn(struct supervisor *s, const struct uuid *uuid,
     err_errno(err, NULL, "cannot start a process for VM %s", name[0] ? name : text);
     free(child);
     return NULL;
-}
-
-void supervisor_shutdown(struct supervisor *s, int wait_ms)
-{
-    json_t *command = json_pack("{s:s}", "cmd", "shutdown");
-    struct vm_child *child;
-
-    s->stopping = true;
-    for (child = TAILQ_FIRST(&s->children); child; child = TAILQ_NEXT(child, link))
-        supervisor_command(child, command, -1, NULL);
-    json_decref(command);
-    if (TAILQ_EMPTY(&s->children)) {
-        event_base_loopexit(s->args.base, NULL);
-        return;
-    }
-    struct timeval tv = mono_span_tv(wait_ms * NS_PER_MS);
-    evtimer_add(s->deadline, &tv);
 }

@@ -18,7 +18,8 @@
 
 /**
  * What the parents of both daemons have in common: the control socket, one child process per VM,
- * commands to the children and their replies, status and events from them (docs/control.md).
+ * commands to the children and their replies, status and events from them (docs/control.md), and
+ * the stop in good order.
  * Answers `version`, `list`, `status` and `events` itself and hands every other command on.
  */
 #define SUPERVISOR_NAME_MAX  64
@@ -66,10 +67,17 @@ struct supervisor_args {
     const char *const *child_options; /* NULL-ended, put before "--child UUID"; e.g. the config */
     supervisor_command_cb on_command;
     supervisor_gone_cb on_child_gone;
+    void (*on_stop)(void *arg); /* the daemon stops: what it ends first; NULL: nothing */
+    int stop_ms;                /* how long it then waits for its children */
     void *arg;
 };
 
-/** Opens the control socket and takes over SIGCHLD of `base`. NULL with errno and `err`. */
+/**
+ * Opens the control socket and takes over SIGCHLD, SIGTERM and SIGINT of `base`. The latter two
+ * stop the daemon: nothing can be spawned any more, all children are sent {"cmd": "shutdown"}, and
+ * the event loop is left once the last one is gone, but after `stop_ms` in any case; children that
+ * are still there then see EOF from supervisor_free. NULL with errno and `err`.
+ */
 struct supervisor *supervisor_new(const struct supervisor_args *args, struct err *err);
 
 /** Answers what is held, lets go of all children (they see EOF), closes the control socket. */
@@ -113,12 +121,5 @@ int supervisor_command_until_gone(struct vm_child *child, const json_t *command,
 /** An event of the daemon itself, about `child` unless NULL: kept, sent to followers, logged. */
 void supervisor_event(struct supervisor *s, const struct vm_child *child, enum log_level level,
                       const char *event, const char *fmt, ...) PRINTF_LIKE(5, 6);
-
-/**
- * Sends {"cmd": "shutdown"} to all children and leaves the event loop once the last one is gone,
- * but after `wait_ms` in any case. Children that are still there then see EOF. `on_child_gone` is
- * called as always; nothing can be spawned any more.
- */
-void supervisor_shutdown(struct supervisor *s, int wait_ms);
 
 #endif

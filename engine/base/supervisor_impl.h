@@ -6,8 +6,9 @@
 #include "engine/base/supervisor.h"
 
 /*
- * supervisor.c (start, children, end), supervisor_talk.c (commands to children, what comes back),
- * supervisor_status.c (answers of its own). Nobody else includes this.
+ * supervisor.c (start, children, end), supervisor_stop.c (the end in good order), supervisor_talk.c
+ * (commands to children, what comes back), supervisor_status.c (answers of its own). Nobody else
+ * includes this.
  */
 
 /* A command that a child has not answered yet. */
@@ -25,13 +26,16 @@ TAILQ_HEAD(asked_list, asked);
 struct supervisor {
     struct supervisor_args args;
     struct ctl_server *ctl;
-    struct event *sigchld, *watch, *deadline;
+    struct event *sigchld, *sigterm, *sigint, *watch, *deadline;
     struct vm_children children;
     struct asked_list asked;
     struct events events;
     json_int_t last_id;
     bool stopping;
 };
+
+/* supervisor_stop.c; -1: no memory. */
+int supervisor_stop_init(struct supervisor *s);
 
 /* supervisor_talk.c: callbacks of a child's channel. */
 void supervisor_on_message(struct chan *chan, json_t *message, int fd, void *arg);

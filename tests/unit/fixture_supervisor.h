@@ -99,7 +99,7 @@ static struct ctl_buf buf;
 static int fd;
 
 static struct {
-    int count;
+    int count, stops;
     bool on_purpose, respawn;
     int status;
     char name[SUPERVISOR_NAME_MAX];
@@ -115,6 +115,12 @@ static inline void on_gone(struct vm_child *child, bool on_purpose, int wait_sta
     if (gone.respawn)
         assert_non_null(supervisor_spawn(sup, &child->uuid, child->name, &err));
     gone.respawn = false;
+}
+
+static inline void on_stop(void *arg)
+{
+    assert_ptr_equal(arg, &gone);
+    gone.stops++;
 }
 
 /* Every other command goes to the VM's child. */
@@ -148,6 +154,8 @@ static inline int set_up(void **state)
         .control_socket = path,
         .on_command = on_command,
         .on_child_gone = on_gone,
+        .on_stop = on_stop,
+        .stop_ms = 60000,
         .arg = &gone,
     };
     sup = supervisor_new(&args, &err);

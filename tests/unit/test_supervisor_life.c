@@ -143,8 +143,9 @@ static void shutdown_waits_for_all(void **state)
 
     spawn(U1);
     spawn(U2);
-    supervisor_shutdown(sup, 60000);
+    raise(SIGTERM);
     event_base_dispatch(base);
+    assert_int_equal(gone.stops, 1);
     assert_int_equal(gone.count, 2);
     assert_true(gone.on_purpose);
     assert_int_equal(uuid_parse(U1, &uuid), 0);
@@ -156,8 +157,9 @@ static void shutdown_waits_for_all(void **state)
 static void shutdown_of_nothing_is_immediate(void **state)
 {
     (void)state;
-    supervisor_shutdown(sup, 60000);
+    raise(SIGINT);
     event_base_dispatch(base);
+    assert_int_equal(gone.stops, 1);
 }
 
 static void shutdown_does_not_wait_for_ever(void **state)
@@ -165,11 +167,12 @@ static void shutdown_does_not_wait_for_ever(void **state)
     static const char *const options[] = {"--stubborn", NULL};
     (void)state;
 
+    args.stop_ms = 30;
     start_with_option(options);
     struct vm_child *child = spawn_named(U1);
     assert_string_equal(child->name, "vm!1"); /* options reached it */
     pid_t pid = child->pid;
-    supervisor_shutdown(sup, 30);
+    raise(SIGTERM);
     event_base_dispatch(base);
     assert_int_equal(gone.count, 0);
     supervisor_free(sup);
