@@ -63,7 +63,8 @@ struct supervisor_args {
     const char *role;        /* of its children: "primary" or "backup" */
     const char *first_state; /* reported for a child that has not sent a status yet */
     const char *control_socket;
-    const char *listen; /* address of the daemon's own port, for `version`; NULL: it has none */
+    const char *listen; /* address of the daemon's own port, for `version`; NULL: it has none. Not
+                           used any more once it stops */
     const char *const *child_options; /* NULL-ended, put before "--child UUID"; e.g. the config */
     supervisor_command_cb on_command;
     supervisor_gone_cb on_child_gone;

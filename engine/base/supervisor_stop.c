@@ -22,6 +22,7 @@ static void on_signal(evutil_socket_t sig, short what, void *arg)
     (void)what;
     log_info("signal %d: stopping", (int)sig);
     s->stopping = true;
+    s->args.listen = NULL; /* on_stop frees it with the port */
     if (s->args.on_stop)
         s->args.on_stop(s->args.arg);
     for (child = TAILQ_FIRST(&s->children); child; child = TAILQ_NEXT(child, link))

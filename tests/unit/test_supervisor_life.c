@@ -162,6 +162,25 @@ static void shutdown_of_nothing_is_immediate(void **state)
     assert_int_equal(gone.stops, 1);
 }
 
+static void no_address_is_told_when_stopping(void **state)
+{
+    static const char *const options[] = {"--stubborn", NULL};
+    (void)state;
+
+    args.listen = "192.0.2.1:7777";
+    start_with_option(options);
+    spawn_named(U1);
+    json_t *before = ask("version", NULL);
+    assert_string_equal(json_string_value(json_object_get(before, "listen")), args.listen);
+    json_decref(before);
+    raise(SIGTERM);
+    while (!gone.stops)
+        event_base_loop(base, EVLOOP_ONCE);
+    json_t *after = ask("version", NULL);
+    assert_null(json_object_get(after, "listen"));
+    json_decref(after);
+}
+
 static void shutdown_does_not_wait_for_ever(void **state)
 {
     static const char *const options[] = {"--stubborn", NULL};
@@ -196,6 +215,7 @@ int main(int argc, char **argv)
         T(odd_children_are_survived),
         T(shutdown_waits_for_all),
         T(shutdown_of_nothing_is_immediate),
+        T(no_address_is_told_when_stopping),
         T(shutdown_does_not_wait_for_ever),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);
