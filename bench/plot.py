@@ -2,8 +2,6 @@
 # SPDX-License-Identifier: GPL-2.0-or-later
 """Draws the results of `remus-bench sim --out FILE` as SVG: plot.py FILE DIRECTORY"""
 import json
-import sys
-from pathlib import Path
 
 import svg
 
@@ -88,18 +86,5 @@ def sync(results):
 CHARTS = {f.__name__: f for f in (pause, codec, latency, failover, sweep, sync)}
 
 
-def main():
-    if len(sys.argv) != 3:
-        sys.exit(__doc__)
-    results, folder = load(sys.argv[1]), Path(sys.argv[2])
-    folder.mkdir(parents=True, exist_ok=True)
-    for name, draw in CHARTS.items():
-        chart = draw(results)
-        if chart.empty():
-            continue
-        (folder / f"{name}.svg").write_text(chart.text(), encoding="utf-8")
-        print(folder / f"{name}.svg")
-
-
 if __name__ == "__main__":
-    main()
+    svg.main(__doc__, load, CHARTS)

@@ -1,7 +1,9 @@
 # SPDX-License-Identifier: GPL-2.0-or-later
-"""Three kinds of chart, written as SVG by hand."""
+"""Three kinds of chart, written as SVG by hand, and the command line of the scripts that draw them."""
 import math
+import sys
 from html import escape
+from pathlib import Path
 
 WIDTH, HEIGHT = 760, 400
 LEFT, RIGHT, TOP, BOTTOM = 70, 20, 70, 60
@@ -27,7 +29,7 @@ class Chart:
         self.out = []
 
     def empty(self):
-        return not any(values for _, values, _ in self.series)
+        return not any(value for _, values, _ in self.series for value in values)
 
     def add(self, name, values, marks=None):
         self.series.append((name, values, marks))
@@ -151,3 +153,17 @@ class Lines(Chart):
             for x, y in values:
                 self.out.append(f'<circle cx="{place(x):.1f}" cy="{self.y(y, top):.1f}" r="3.5" '
                                 f'fill="{COLOURS[s]}"/>')
+
+
+def main(doc, load, charts):
+    """FILE DIRECTORY: what `load` reads there goes to each of `charts` (name: function), and from there to NAME.svg."""
+    if len(sys.argv) != 3:
+        sys.exit(doc)
+    results, folder = load(sys.argv[1]), Path(sys.argv[2])
+    folder.mkdir(parents=True, exist_ok=True)
+    for name, draw in charts.items():
+        chart = draw(results)
+        if chart.empty():
+            continue
+        (folder / f"{name}.svg").write_text(chart.text(), encoding="utf-8")
+        print(folder / f"{name}.svg")

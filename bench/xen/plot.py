@@ -106,18 +106,5 @@ def trips(lines):
 CHARTS = {"xen-" + f.__name__: f for f in (pause, octets, rate, stops, pages, failover, trips)}
 
 
-def main():
-    if len(sys.argv) != 3:
-        sys.exit(__doc__)
-    lines, folder = load(sys.argv[1]), Path(sys.argv[2])
-    folder.mkdir(parents=True, exist_ok=True)
-    for name, draw in CHARTS.items():
-        chart = draw(lines)
-        if chart.empty() or not any(v for _, values, _ in chart.series for v in values):
-            continue
-        (folder / f"{name}.svg").write_text(chart.text(), encoding="utf-8")
-        print(folder / f"{name}.svg")
-
-
 if __name__ == "__main__":
-    main()
+    svg.main(__doc__, load, CHARTS)
