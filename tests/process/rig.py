@@ -165,6 +165,9 @@ class Daemon(Proc):
         status = self.status(vm)
         return status["pid"] if status else None
 
+    def kill_child(self, vm):
+        os.kill(self.child_pid(vm), signal.SIGKILL)
+
 
 class Vm(Proc):
     def __init__(self, rig, host, number, **opts):

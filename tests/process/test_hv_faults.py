@@ -4,7 +4,6 @@
 nothing is taken for what it is not."""
 import contextlib
 import os
-import signal
 import sys
 
 sys.path.insert(0, os.path.dirname(os.path.abspath(__file__)))
@@ -16,6 +15,7 @@ class Faulty:
     """A protected VM; the hypervisor of host `at` obeys the rules of a file. B is in no hurry to take over."""
 
     def __init__(self, rig, rule="", at="A", **b_conf):
+        self.rig = rig
         self.rules = os.path.join(rig.dir, "rules")
         self.write(rule)
         backend = {h: {"backend": "fault", "backend_conf": f"sim:{rig.sim_dir(h)}"} for h in "AB"}
@@ -37,27 +37,34 @@ class Faulty:
     def causes(self):
         return {d["cause"] for d in self.a.status(self.vm.uuid)["degraded"]}
 
+    def runs_at_a(self):
+        return self.rig.ask_vm("A", self.vm.uuid, "info")["running"]
+
     def wait_protected(self):
         wait_for("it is protected", lambda: self.a.state(self.vm.uuid) == "protected" and
                  self.b.state(self.vm.uuid) == "standby")
 
 
+@contextlib.contextmanager
+def faulty(*args, **kwargs):
+    with Rig() as rig:
+        yield Faulty(rig, *args, **kwargs)
+
+
 def test_hypervisor_away_for_a_while():
     """A's process of the VM is killed, and for a while the next ones cannot have it."""
-    with Rig() as rig:
-        pair = Faulty(rig)
+    with faulty() as pair:
         with pair.rule("open ENOENT"):
-            os.kill(pair.a.child_pid(pair.vm.uuid), signal.SIGKILL)
+            pair.a.kill_child(pair.vm.uuid)
             wait_for("it cannot be had", lambda: pair.a.saw("not-resumed"))
         pair.wait_protected()
 
 
 def test_vm_that_would_be_refused_by_now():
     """What goes on is not refused: the VM would stay without network, and could not be unprotected."""
-    with Rig() as rig:
-        pair = Faulty(rig)
+    with faulty() as pair:
         with pair.rule("refuse ENOENT"):
-            os.kill(pair.a.child_pid(pair.vm.uuid), signal.SIGKILL)
+            pair.a.kill_child(pair.vm.uuid)
             wait_for("its process is gone", lambda: pair.a.saw("child-died"))
             pair.wait_protected()
             assert pair.a.call("unprotect", vm=pair.vm.uuid)["ok"]
@@ -67,8 +74,7 @@ def test_vm_that_would_be_refused_by_now():
 
 def test_dirty_log_lost_in_a_first_copy():
     """The next session starts a new log, and is not refused one first."""
-    with Rig() as rig:
-        pair = Faulty(rig, "fetch_dirty 2 ESTALE")
+    with faulty("fetch_dirty 2 ESTALE") as pair:
         pair.wait_protected()
         assert [e for e in pair.a.saw("unprotected") if "fetch_dirty" in e["text"]], pair.a.events()
         assert pair.a.status(pair.vm.uuid)["generation"] == 2, pair.a.events()
@@ -76,8 +82,7 @@ def test_dirty_log_lost_in_a_first_copy():
 
 def test_dirty_log_not_read_at_first():
     """It stays on, and is read by the next session."""
-    with Rig() as rig:
-        pair = Faulty(rig, "fetch_dirty 1 ENOMEM")
+    with faulty("fetch_dirty 1 ENOMEM") as pair:
         pair.wait_protected()
         assert pair.a.status(pair.vm.uuid)["generation"] == 2, pair.a.events()
 
@@ -85,8 +90,7 @@ def test_dirty_log_not_read_at_first():
 def test_stale_answer_that_is_not_the_logs():
     """Only the dirty log can be lost: anything else is one missed epoch."""
     for op in ("stop", "copy", "save_state", "resume"):
-        with Rig() as rig:
-            pair = Faulty(rig)
+        with faulty() as pair:
             with pair.rule(f"{op} 1 ESTALE"):
                 wait_for("it is told", lambda p=pair: p.a.saw("capture"))
                 wait_for("epochs go on", lambda p=pair: p.causes() == set())
@@ -96,11 +100,10 @@ def test_stale_answer_that_is_not_the_logs():
 
 def test_vm_that_cannot_be_resumed_for_a_while():
     """It is said for as long as it is so, and not once for each attempt."""
-    with Rig() as rig:
-        pair = Faulty(rig)
+    with faulty() as pair:
         with pair.rule("resume EIO"):
             wait_for("it is told", lambda: {"capture", "not-resumed"} <= pair.causes())
-            assert not rig.ask_vm("A", pair.vm.uuid, "info")["running"]
+            assert not pair.runs_at_a()
         wait_for("all is well", lambda: pair.causes() == set())
         pair.wait_protected()
         assert pair.a.text().count("resumed") < 10, pair.a.text()
@@ -108,12 +111,11 @@ def test_vm_that_cannot_be_resumed_for_a_while():
 
 def test_stale_copy_that_cannot_be_destroyed_at_once():
     """It stands still until it can."""
-    with Rig() as rig:
-        pair = Faulty(rig)
+    with faulty() as pair:
         with pair.rule("destroy EIO"):
             assert pair.a.call("failover", vm=pair.vm.uuid)["ok"]
             wait_for("it is told", lambda: pair.a.saw("stale-not-destroyed"))
-            assert pair.b.state(pair.vm.uuid) == "active" and not rig.ask_vm("A", pair.vm.uuid, "info")["running"]
+            assert pair.b.state(pair.vm.uuid) == "active" and not pair.runs_at_a()
         wait_for("it is destroyed", lambda: not pair.vm.alive())
         wait_for("A lets go of it", lambda: pair.a.status(pair.vm.uuid) is None)
         assert pair.b.state(pair.vm.uuid) == "active"
@@ -121,34 +123,31 @@ def test_stale_copy_that_cannot_be_destroyed_at_once():
 
 def test_network_that_cannot_be_given_back():
     """It is said until it is taken again for an epoch: then the guest speaks at the backup."""
-    with Rig() as rig:
-        pair = Faulty(rig)
+    with faulty() as pair:
         with pair.rule("net_give EIO"):
-            os.kill(pair.b.child_pid(pair.vm.uuid), signal.SIGKILL)
+            pair.b.kill_child(pair.vm.uuid)
             wait_for("it is told", lambda: pair.a.saw("network"))
             pair.wait_protected()
             wait_for("all is well", lambda: pair.causes() == set())
-        result = rig.client(pair.vm, mode="echo", count=5).result()
+        result = pair.rig.client(pair.vm, mode="echo", count=5).result()
         assert result["received"] == 5, result
 
 
 def test_vm_that_does_not_stop_for_a_lost_lease():
     """It is said for as long as it is so."""
-    with Rig() as rig:
-        pair = Faulty(rig, detector_floor_ms=900)
+    with faulty(detector_floor_ms=900) as pair:
         with pair.rule("stop ETIMEDOUT"):
-            os.kill(pair.b.child_pid(pair.vm.uuid), signal.SIGKILL)
+            pair.b.kill_child(pair.vm.uuid)
             pair.b.kill()
             wait_for("it is not stopped", lambda: {"lease-lost", "not-stopped"} <= pair.causes())
-            assert rig.ask_vm("A", pair.vm.uuid, "info")["running"]
+            assert pair.runs_at_a()
         wait_for("it is stopped", lambda: "not-stopped" not in pair.causes())
-        assert "lease-lost" in pair.causes() and not rig.ask_vm("A", pair.vm.uuid, "info")["running"]
+        assert "lease-lost" in pair.causes() and not pair.runs_at_a()
 
 
 def test_vm_given_a_device():
     """Epochs go on, but nobody says that it is protected."""
-    with Rig() as rig:
-        pair = Faulty(rig)
+    with faulty() as pair:
         with pair.rule("unfit ENODEV"):
             wait_for("it is told", lambda: "device" in pair.causes())
             status = pair.a.status(pair.vm.uuid)
@@ -160,9 +159,8 @@ def test_vm_given_a_device():
 
 def test_forget_while_nobody_knows_whether_the_vm_runs():
     """The record of a VM that was activated is what keeps a stale primary out."""
-    with Rig() as rig:
-        pair = Faulty(rig, at="B", detector_floor_ms=900)
-        rig.power_cut(pair.a, pair.vm)
+    with faulty(at="B", detector_floor_ms=900) as pair:
+        pair.rig.power_cut(pair.a, pair.vm)
         wait_for("B runs the VM", lambda: pair.b.state(pair.vm.uuid) == "active")
         with pair.rule("find EIO"):
             reply = pair.b.call("forget", vm=pair.vm.uuid)

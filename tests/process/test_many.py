@@ -72,7 +72,7 @@ def test_a_process_that_died_keeps_no_place():
         a, first = rig.remusd("A"), rig.vm("A", 1)
         protect(a, first, b)
         host_dies(a, [first])
-        os.kill(b.child_pid(first.uuid), signal.SIGKILL)
+        b.kill_child(first.uuid)
         wait_for("it died", lambda: b.saw("child-died"))
         protect(rig.remusd("C"), rig.vm("C", 2), b)
 
@@ -85,7 +85,7 @@ def test_one_child_dies_alone():
         for vm in vms:
             protect(a, vm, b)
         generation = a.status(vms[1].uuid)["generation"]
-        os.kill(b.child_pid(vms[0].uuid), signal.SIGKILL)
+        b.kill_child(vms[0].uuid)
         wait_for("the first is protected again", lambda: a.state(vms[0].uuid) == "protected" and
                  a.status(vms[0].uuid)["generation"] > generation)
         assert a.status(vms[1].uuid)["generation"] == generation and a.state(vms[1].uuid) == "protected"
