@@ -153,13 +153,22 @@ static void resume(const struct uuid *uuid, const char *name, void *arg)
     json_decref(cmd);
 }
 
-static void on_child_gone(struct vm_child *child, bool on_purpose, int wait_status, void *arg)
+/** Unless that was asked to end meanwhile. A record that cannot be read is the child's to tell. */
+static void resume_later(const struct uuid *uuid, const char *name, void *arg)
 {
     struct remusd *d = arg;
     struct vmrecord rec;
     struct err err;
     bool found;
-    (void)wait_status;
+
+    if (vmrecord_load(d->conf->state_dir, uuid, &rec, &found, &err) < 0 ||
+        (found && to_be_protected(&rec)))
+        resume(uuid, name, d);
+}
+
+static void on_child_gone(struct vm_child *child, bool on_purpose, int wait_status, void *arg)
+{
+    struct remusd *d = arg;
 
     if (on_purpose)
         return;
@@ -167,9 +176,7 @@ static void on_child_gone(struct vm_child *child, bool on_purpose, int wait_stat
         d->sup, child, LOG_LEVEL_ERROR, "child-died",
         "the VM's process ended unexpectedly (status 0x%x): not protected until it is back",
         (unsigned)wait_status);
-    if (vmrecord_load(d->conf->state_dir, &child->uuid, &rec, &found, &err) == 0 && found &&
-        to_be_protected(&rec))
-        respawn_later(d->respawn, &child->uuid, child->name);
+    respawn_later(d->respawn, &child->uuid, child->name);
 }
 
 static void resume_record(const struct vmrecord *rec, void *arg)
@@ -197,7 +204,7 @@ static int start(struct remusd *d, const char *const *options, struct err *err)
     d->sup = supervisor_new(&args, err);
     if (!d->sup)
         return -1;
-    d->respawn = respawn_new(d->base, resume, d);
+    d->respawn = respawn_new(d->base, resume_later, d);
     if (!d->respawn)
         return err_errno(err, "", "start");
     return vmrecord_each(d->conf->state_dir, resume_record, d, err);

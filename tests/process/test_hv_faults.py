@@ -5,6 +5,7 @@ nothing is taken for what it is not."""
 import contextlib
 import os
 import sys
+import time
 
 sys.path.insert(0, os.path.dirname(os.path.abspath(__file__)))
 from rig import Rig, wait_for  # noqa: E402
@@ -58,6 +59,20 @@ def test_hypervisor_away_for_a_while():
             pair.a.kill_child(pair.vm.uuid)
             wait_for("it cannot be had", lambda: pair.a.saw("not-resumed"))
         pair.wait_protected()
+
+
+def test_unprotected_while_its_process_waits_to_be_started():
+    """What was to be started again for it is not, once nobody wants it any more."""
+    with faulty() as pair:
+        with pair.rule("open ENOENT"):
+            pair.a.kill_child(pair.vm.uuid)
+            wait_for("the pauses have grown", lambda: len(pair.a.saw("not-resumed")) >= 8 and
+                     pair.a.status(pair.vm.uuid) is None)
+        before, last = [e["mono_ns"] / 1e9 for e in pair.a.saw("not-resumed")][-2:]
+        assert pair.a.call("unprotect", vm=pair.vm.uuid)["ok"]
+        time.sleep(3 * (last - before))
+        assert pair.a.status(pair.vm.uuid) is None, pair.a.status(pair.vm.uuid)
+        assert pair.a.call("protect", vm=pair.vm.uuid, to=pair.b.address)["ok"]
 
 
 def test_vm_that_would_be_refused_by_now():

@@ -79,6 +79,21 @@ def test_vm_that_is_not_here_any_more():
         assert reply["ok"] and not state_files(pair.a), reply
 
 
+def test_record_that_cannot_be_read_for_a_while():
+    """What it says of the VM is still wanted to be known."""
+    patient = {"detector_floor_ms": 20000, "detector_ceiling_ms": 30000}
+    with Pair(hold="backup", b_conf=patient) as pair:
+        pair.wait_protected()
+        record = os.path.join(pair.a.state_dir, state_files(pair.a)[0])
+        os.rename(record, record + ".good")
+        os.mkdir(record)
+        pair.a.kill_child(pair.vm.uuid)
+        wait_for("it is told", lambda: pair.a.saw("not-resumed"))
+        os.rmdir(record)
+        os.rename(record + ".good", record)
+        pair.wait_protected(above=1)
+
+
 def test_primary_parent_killed():
     """The child outlives it just long enough to say goodbye."""
     primary_returns(lambda pair: pair.a.kill())
