@@ -170,6 +170,21 @@ static void page_that_cannot_be_mapped_is_not_forgotten(void **state)
     assert_int_equal(bitmap_count(&w->dirty), COUNT);
 }
 
+/* Whatever came to lie in a gap would be unmapped together with the VM's memory. */
+static void mapping_that_failed_leaves_no_gap(void **state)
+{
+    struct world *w = *state;
+    unsigned char resident;
+
+    start_anew(w);
+    fake_ram(100, 1, false);
+    fake_ram(900, 1, true);
+    fake_dirty(900);
+    fake_memory.map_error = ENOMEM;
+    expect_lost(w);
+    assert_int_equal(mincore(w->v.mem.base + 900 * HV_PAGE_SIZE, HV_PAGE_SIZE, &resident), 0);
+}
+
 static void memory_of_another_size_is_mapped_anew(void **state)
 {
     struct world *w = *state;
@@ -201,6 +216,7 @@ int main(void)
         LOG(log_of_a_killed_agent_is_started_anew),
         LOG(page_that_has_become_memory_is_read),
         LOG(page_that_cannot_be_mapped_is_not_forgotten),
+        LOG(mapping_that_failed_leaves_no_gap),
         LOG(memory_of_another_size_is_mapped_anew),
     };
 

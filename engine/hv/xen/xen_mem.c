@@ -9,11 +9,17 @@
 #define TYPES_STEP 1024  /* the most that Xen answers at once */
 #define MAP_STEP   65536 /* pages in one mapping */
 
+/* Address space that nothing else is put into. */
+static void *reserve(void *at, uint64_t pages, int flags)
+{
+    return mmap(at, pages * HV_PAGE_SIZE, PROT_NONE,
+                MAP_PRIVATE | MAP_ANONYMOUS | MAP_NORESERVE | flags, -1, 0);
+}
+
 int xen_mem_init(struct xen_mem *m, uint64_t pages, int prot, struct err *err)
 {
     *m = (struct xen_mem){.pages = pages, .prot = prot};
-    void *base = mmap(NULL, pages * HV_PAGE_SIZE, PROT_NONE,
-                      MAP_PRIVATE | MAP_ANONYMOUS | MAP_NORESERVE, -1, 0);
+    void *base = reserve(NULL, pages, 0);
     if (base == MAP_FAILED)
         return err_errno(err, "", "address space for %llu pages", (unsigned long long)pages);
     m->base = base;
@@ -36,15 +42,17 @@ static int map_step(const struct xen_hv *x, uint32_t domid, struct xen_mem *m, u
                     size_t count)
 {
     xen_pfn_t *pfn = malloc(count * sizeof(*pfn));
+    void *to = m->base + first * HV_PAGE_SIZE;
 
     if (!pfn)
         return -1;
     for (size_t i = 0; i < count; i++)
         pfn[i] = first + i;
     /* Without a place for single errors it is all or nothing. */
-    void *at = xenforeignmemory_map2(x->fmem, domid, m->base + first * HV_PAGE_SIZE, m->prot,
-                                     MAP_FIXED, count, pfn, NULL);
+    void *at = xenforeignmemory_map2(x->fmem, domid, to, m->prot, MAP_FIXED, count, pfn, NULL);
     int saved = errno;
+    if (!at) /* the library has unmapped all of it */
+        reserve(to, count, MAP_FIXED);
     free(pfn);
     errno = saved;
     if (!at)
