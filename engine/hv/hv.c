@@ -96,6 +96,7 @@ int hv_attach(struct hv *hv, const struct uuid *uuid, enum hv_suspend suspend, s
     if (driver ? suspend != HV_SUSPEND_COOPERATIVE : suspend != HV_SUSPEND_DRIVER)
         return 0;
     hv_end(*ret);
+    *ret = NULL;
     return hv_backend_breach(err, "attach");
 }
 
