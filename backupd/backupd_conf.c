@@ -23,7 +23,7 @@ const struct conf_key backupd_conf_keys[] = {
     {"log_level", CONF_CHOICE, FIELD(log_level), "info", 0, 0, level_names, "least level logged"},
     {"max_vms", CONF_INT, FIELD(max_vms), "64", 1, 4096, NULL, "most VMs kept at once"},
     {"replica_max_mb", CONF_INT, FIELD(replica_max_mb), "65536", 1, 16777216, NULL,
-     "largest VM accepted"},
+     "largest VM accepted, in MiB of memory; holes between its addresses do not count"},
     {"staging_mb", CONF_INT, FIELD(staging_mb), "256", 1, 65536, NULL,
      "most memory for one epoch not yet sealed, per VM; larger epochs arrive in place"},
     {"held_mb", CONF_INT, FIELD(held_mb), "64", 1, 65536, NULL,

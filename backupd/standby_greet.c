@@ -12,6 +12,10 @@
 #define GREET_MS   5000
 /* The same primary often comes back at once: with a higher generation, or to protect again. */
 #define IDLE_MS 2000
+/* What a hypervisor adds to a VM's own memory, and what changes its place while the VM runs. */
+#define EXTRA_PAGES 256
+/* The addresses of a Xen guest reach to 4 GiB at least, however little memory it has. */
+#define HOLES_MAX (4096ull * 256)
 
 struct refusal {
     uint16_t code; /* 0: none */
@@ -91,11 +95,33 @@ static bool same_host(const char *a, const char *b)
     return pa && pb && pa - a == pb - b && strncmp(a, b, (size_t)(pa - a)) == 0;
 }
 
+static uint64_t memory_max(const struct standby *s)
+{
+    return (uint64_t)s->conf->replica_max_mb * 256 + EXTRA_PAGES;
+}
+
+static void judge_size(const struct standby *s, const struct msg_hello *m, struct refusal *why)
+{
+    struct hv_size size;
+
+    if (hv_replica_size(s->hv, m->desc, m->desc_len, &size, &why->err) < 0)
+        why->code = WIRE_REJECT_FAILED;
+    else if (size.pages != m->pages)
+        REFUSE(why, WIRE_REJECT_FAILED, "the VM is described with another size than it has");
+    else if (size.memory > memory_max(s))
+        REFUSE(why, WIRE_REJECT_TOO_LARGE, "the VM has %llu MiB, replica_max_mb here allows %lld",
+               (unsigned long long)(size.memory / 256), (long long)s->conf->replica_max_mb);
+    else if (size.pages > memory_max(s) + HOLES_MAX)
+        REFUSE(why, WIRE_REJECT_TOO_LARGE,
+               "the VM's addresses reach to %llu MiB, replica_max_mb here allows %lld and some "
+               "holes",
+               (unsigned long long)(size.pages / 256), (long long)s->conf->replica_max_mb);
+}
+
 static void judge_hello(struct standby *s, struct link *link, const struct session_event *ev,
                         struct refusal *why)
 {
     const struct msg_hello *m = &ev->u.hello;
-    uint64_t limit = (uint64_t)s->conf->replica_max_mb * 1024 * 1024 / HV_PAGE_SIZE;
 
     judge_activated(s, why);
     if (why->code)
@@ -111,9 +137,8 @@ static void judge_hello(struct standby *s, struct link *link, const struct sessi
     else if (strcmp(m->backend, s->conf->backend) != 0)
         REFUSE(why, WIRE_REJECT_FAILED, "hypervisor is %s here, %s there", s->conf->backend,
                m->backend);
-    else if (m->pages > limit)
-        REFUSE(why, WIRE_REJECT_TOO_LARGE, "the VM has %llu MiB, replica_max_mb here allows %lld",
-               (unsigned long long)(m->pages / 256), (long long)s->conf->replica_max_mb);
+    else
+        judge_size(s, m, why);
 }
 
 static int create(struct standby *s, const struct msg_hello *m, struct err *err)
@@ -126,9 +151,7 @@ static int create(struct standby *s, const struct msg_hello *m, struct err *err)
         return err_set(err, "", "replica not created: no memory (injected)");
     if (hv_replica_create(s->hv, m->desc, m->desc_len, &s->replica, err) < 0)
         return -1;
-    if (hv_replica_pages(s->replica) != m->pages)
-        return err_set(err, "", "the replica has another size than the VM");
-    if (store_init(&s->store, s->replica, s->rec.generation, staging) < 0)
+    if (store_init(&s->store, s->replica, s->rec.generation, staging, memory_max(s)) < 0)
         return err_errno(err, "lower staging_mb", "staging memory");
     s->store_open = true;
     return 0;

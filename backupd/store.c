@@ -9,9 +9,9 @@
 #include "proto/page.h"
 
 int store_init(struct store *s, struct hv_replica *replica, uint64_t generation,
-               size_t staging_pages)
+               size_t staging_pages, uint64_t memory_max)
 {
-    *s = (struct store){.replica = replica, .generation = generation};
+    *s = (struct store){.replica = replica, .generation = generation, .memory_max = memory_max};
     s->digest = digest_new();
     s->state = malloc(WIRE_STATE_MAX);
     s->decoded = malloc(WIRE_PAGE_SIZE);
@@ -89,6 +89,18 @@ static void announce_record(const struct store *s, const struct msg_pages *m)
     announce(s, pfn, n);
 }
 
+/** Holes that were written to are memory now. */
+static int check_memory(const struct store *s, struct err *err)
+{
+    uint64_t memory = hv_replica_memory(s->replica);
+
+    if (memory <= s->memory_max)
+        return 0;
+    errno = E2BIG;
+    return err_set(err, "raise replica_max_mb", "the VM has come to use %llu MiB, too many here",
+                   (unsigned long long)(memory / 256));
+}
+
 static int pages_in_place(struct store *s, const struct msg_pages *m, struct err *err)
 {
     struct pages_iter iter = {0};
@@ -102,7 +114,7 @@ static int pages_in_place(struct store *s, const struct msg_pages *m, struct err
             hv_replica_write(s->replica, &it.pfn, &page, 1, err) < 0)
             return -1;
     }
-    return 0;
+    return check_memory(s, err);
 }
 
 static int pages_staged(struct store *s, const struct msg_pages *m, struct err *err)
@@ -176,7 +188,8 @@ int store_apply(struct store *s, struct err *err)
         if (hv_replica_write(s->replica, &s->staging.pfn[i], &page, 1, err) < 0)
             return -1;
     }
-    if (hv_replica_set_state(s->replica, s->state, s->state_len, err) < 0)
+    if (check_memory(s, err) < 0 ||
+        hv_replica_set_state(s->replica, s->state, s->state_len, err) < 0)
         return -1;
     store_abandon(s);
     s->usable = true;

@@ -16,7 +16,7 @@
  */
 struct store {
     struct hv_replica *replica;
-    uint64_t generation, epoch;
+    uint64_t generation, epoch, memory_max;
     bool in_place;
     bool usable;     /* the replica is exactly epoch `sealed` */
     uint64_t sealed; /* 0: none in this session */
@@ -34,9 +34,12 @@ struct store {
     void *before_write_arg;
 };
 
-/** At most `staging_pages` are staged at once. Takes over nothing. -1 with errno=ENOMEM. */
+/**
+ * At most `staging_pages` are staged at once, and the replica may grow to `memory_max` pages of
+ * memory. Takes over nothing. -1 with errno=ENOMEM.
+ */
 int store_init(struct store *s, struct hv_replica *replica, uint64_t generation,
-               size_t staging_pages) MUST_CHECK;
+               size_t staging_pages, uint64_t memory_max) MUST_CHECK;
 void store_free(struct store *s);
 
 /** Starts an epoch; an unfinished one before it is forgotten. */
@@ -44,7 +47,7 @@ void store_begin(struct store *s, const struct msg_epoch_begin *m);
 
 /**
  * -1 with errno and `err`: EBADMSG (content malformed, repeated or out of range), ENOSPC (over the
- * staging limit), ENOMEM, or the replica's error.
+ * staging limit), E2BIG (over memory_max), ENOMEM, or the replica's error.
  */
 int store_pages(struct store *s, const struct msg_pages *m, struct err *err) MUST_CHECK;
 void store_state(struct store *s, const struct msg_state *m);

@@ -24,9 +24,9 @@ def pages(epoch, *items):
     return "PAGES", struct.pack("<QHI", epoch, len(items), len(data)) + heads + data
 
 
-def hello(count=8, features=3, version=(1, 1), tail=b""):
+def hello(count=8, features=3, version=(1, 1), desc=b"desc", tail=b""):
     return "HELLO", struct.pack("<HHI16sQIB", *version, features, b"u" * 16, count, 25, 0) + \
-        text(b"vm") + text(b"sim") + struct.pack("<I", 4) + b"desc" + tail
+        text(b"vm") + text(b"sim") + struct.pack("<I", len(desc)) + desc + tail
 
 
 def begin(epoch, flags=0):

@@ -43,6 +43,12 @@ struct hv_info {
     char refuse[ERR_TEXT_MAX]; /* why it cannot be protected; empty when it can */
 };
 
+/** How large a replica is. */
+struct hv_size {
+    uint64_t pages;  /* highest page frame + 1 */
+    uint64_t memory; /* pages of it that are memory; the rest are holes */
+};
+
 /** How a VM is to be stopped for an epoch. */
 enum hv_suspend {
     HV_SUSPEND_AUTO, /* by the driver in the guest while it works, else as its kernel does it */
@@ -162,6 +168,10 @@ struct hv_ops {
 
     /* ---- backup side: reap, replica_create, {write, set_state}*, activate or discard ---- */
 
+    /** What replica_create would make of this description. EINVAL: nothing. */
+    int (*replica_size)(struct hv *hv, const void *desc, size_t len, struct hv_size *ret,
+                        struct err *err);
+
     /** Destroys half-built or paused replicas of `uuid` left by a crash; never an activated VM. */
     int (*reap)(struct hv *hv, const struct uuid *uuid, struct err *err);
 
@@ -172,7 +182,7 @@ struct hv_ops {
     /** Pages of the replica: highest page frame + 1. */
     uint64_t (*replica_pages)(const struct hv_replica *r);
 
-    /** Pages of it that are memory here; the rest are holes. */
+    /** Pages of it that are memory here; the rest are holes, until one is written to. */
     uint64_t (*replica_memory)(const struct hv_replica *r);
 
     /** The page as it is now, valid until the next write; NULL for a page out of range. */
@@ -244,6 +254,8 @@ void hv_end(struct hv_vm *vm);
 int hv_destroy(struct hv_vm *vm, struct err *err) MUST_CHECK;
 
 int hv_reap(struct hv *hv, const struct uuid *uuid, struct err *err) MUST_CHECK;
+int hv_replica_size(struct hv *hv, const void *desc, size_t len, struct hv_size *ret,
+                    struct err *err) MUST_CHECK;
 int hv_replica_create(struct hv *hv, const void *desc, size_t len, struct hv_replica **ret,
                       struct err *err) MUST_CHECK;
 uint64_t hv_replica_pages(const struct hv_replica *r);

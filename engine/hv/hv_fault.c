@@ -193,6 +193,12 @@ static int fault_reap(struct hv *hv, const struct uuid *uuid, struct err *err)
     PASS("reap", hv_reap(hv_in(hv), uuid, err));
 }
 
+static int fault_replica_size(struct hv *hv, const void *desc, size_t len, struct hv_size *ret,
+                              struct err *err)
+{
+    PASS("replica_size", hv_replica_size(hv_in(hv), desc, len, ret, err));
+}
+
 static int fault_replica_create(struct hv *hv, const void *desc, size_t len,
                                 struct hv_replica **ret, struct err *err)
 {
@@ -281,6 +287,7 @@ const struct hv_ops hv_fault_ops = {
     .end = fault_end,
     .destroy = fault_destroy,
     .reap = fault_reap,
+    .replica_size = fault_replica_size,
     .replica_create = fault_replica_create,
     .replica_pages = fault_replica_pages,
     .replica_memory = fault_replica_memory,

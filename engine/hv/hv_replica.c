@@ -10,6 +10,18 @@ int hv_reap(struct hv *hv, const struct uuid *uuid, struct err *err)
     return hv->ops->reap(hv, uuid, hv_err(err, &own));
 }
 
+int hv_replica_size(struct hv *hv, const void *desc, size_t len, struct hv_size *ret,
+                    struct err *err)
+{
+    struct err own;
+
+    if (len > HV_DESC_MAX)
+        return hv_breach(err, "description too long");
+    if (hv->ops->replica_size(hv, desc, len, ret, hv_err(err, &own)))
+        return -1;
+    return ret->memory > ret->pages ? hv_backend_breach(err, "replica_size") : 0;
+}
+
 int hv_replica_create(struct hv *hv, const void *desc, size_t len, struct hv_replica **ret,
                       struct err *err)
 {

@@ -235,6 +235,15 @@ def test_primary_of_another_hypervisor():
     scene().check_unchanged()
 
 
+def test_primary_that_describes_another_vm():
+    for desc, words in ((b"{", b"description"), (b'{"uuid": "u", "mem-mb": 16}', b"another size"),
+                        (b'{"uuid": "u", "mem-mb": 32}', b"replica_max_mb")):
+        kind, payload = stream_build.hello(count=32 << 8, desc=desc)
+        record = talk_to_backup(stream_build.seal(kind, payload, 0))
+        assert record.type == stream_build.TYPE["REJECT"] and words in record.payload, record
+        scene().check_unchanged()
+
+
 # ---- daemons that cannot start ----
 
 def start(kind, **conf):

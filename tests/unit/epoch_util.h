@@ -51,7 +51,7 @@ static inline void epochs_welcome(struct epochs *e, const struct msg_hello *hell
     assert_true(session_put_welcome(link_session(e->backup), w, &m));
     link_commit(e->backup);
     assert_int_equal(store_init(&e->store, &e->replica.r, link_session(e->backup)->generation,
-                                (size_t)e->staging_pages),
+                                (size_t)e->staging_pages, hv_replica_pages(&e->replica.r)),
                      0);
     e->store_open = true;
 }

@@ -142,7 +142,8 @@ static inline int stored_setup(void **state)
     t->digest = digest_new();
     t->before = malloc((size_t)STORE_PAGES * WIRE_PAGE_SIZE);
     assert_true(t->digest && t->before);
-    assert_int_equal(store_init(&t->store, &t->replica.r, STORE_GENERATION, STORE_STAGING), 0);
+    assert_int_equal(
+        store_init(&t->store, &t->replica.r, STORE_GENERATION, STORE_STAGING, STORE_PAGES), 0);
     stored_begin(t, 1, WIRE_EPOCH_FULL);
     for (unsigned pfn = 0; pfn < STORE_PAGES; pfn++) {
         stored_page(t, pfn, (uint8_t)pfn);

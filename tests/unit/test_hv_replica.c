@@ -30,12 +30,16 @@ static struct hv_replica *create(struct sim_test *t, struct hv_vm *of)
 {
     char desc[HV_DESC_MAX];
     struct hv_replica *r;
+    struct hv_size size;
     struct err err = {0};
     size_t len;
 
     assert_int_equal(hv_describe(of, desc, sizeof(desc), &len, &err), 0);
+    assert_int_equal(hv_replica_size(t->hv, desc, len, &size, &err), 0);
     if (hv_replica_create(t->hv, desc, len, &r, &err))
         fail_msg("%s", err.text);
+    assert_int_equal(size.pages, hv_replica_pages(r));
+    assert_int_equal(size.memory, hv_replica_memory(r));
     return r;
 }
 

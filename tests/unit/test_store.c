@@ -6,7 +6,7 @@ static void fresh_store_has_nothing_to_resume(void **state)
     struct stored *t = *state;
     struct store s;
 
-    assert_int_equal(store_init(&s, &t->replica.r, 1, 10), 0);
+    assert_int_equal(store_init(&s, &t->replica.r, 1, 10, STORE_PAGES), 0);
     assert_false(s.usable);
     assert_int_equal(s.sealed, 0);
     store_free(&s);

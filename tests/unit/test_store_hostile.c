@@ -196,13 +196,33 @@ static void refused_memory_refuses_the_epoch(void **state)
     arm("");
 }
 
+/* Each page is within the VM's addresses, but there is not to be memory behind all of them. */
+static void replica_grows_to_its_limit_only(void **state)
+{
+    struct stored *t = *state;
+
+    t->store.memory_max = STORE_PAGES - 1;
+    stored_begin(t, 2, 0);
+    stored_page(t, 1, 1);
+    assert_int_equal(stored_send(t), 0);
+    stored_state(t, "s");
+    stored_seal(t);
+    assert_int_equal(store_apply(&t->store, &t->err), -1);
+    assert_int_equal(errno, E2BIG);
+    assert_false(t->store.usable);
+    stored_begin(t, 3, WIRE_EPOCH_FULL);
+    stored_page(t, 1, 1);
+    assert_int_equal(stored_send(t), -1);
+    assert_int_equal(errno, E2BIG);
+}
+
 static void store_without_memory_is_not_made(void **state)
 {
     struct stored *t = *state;
     struct store s;
 
     errno = 0;
-    assert_int_equal(store_init(&s, &t->replica.r, 1, SIZE_MAX / 16), -1);
+    assert_int_equal(store_init(&s, &t->replica.r, 1, SIZE_MAX / 16, STORE_PAGES), -1);
     assert_int_equal(errno, ENOMEM);
     store_free(&s);
 }
@@ -243,6 +263,7 @@ int main(void)
         STORED_TEST(page_that_does_not_decode_is_refused),
         STORED_TEST(epoch_beyond_staging_is_refused),
         STORED_TEST(refused_memory_refuses_the_epoch),
+        STORED_TEST(replica_grows_to_its_limit_only),
         STORED_TEST(store_without_memory_is_not_made),
         STORED_TEST(noise_never_reaches_the_replica),
     };

@@ -62,6 +62,7 @@ static void test_description_comes_back(void **state)
     assert_memory_equal(d.cpuid, s.cpuid, sizeof(s.cpuid));
     assert_memory_equal(d.msr, s.msr, sizeof(s.msr));
     assert_int_equal(d.range_count, 3);
+    assert_int_equal(xen_desc_memory(&d), 0x8000 + 7 + 1); /* of 0xff000 addresses */
     for (size_t i = 0; i < 3; i++) {
         assert_int_equal(xen_desc_range(&d, i).first, good[i].first);
         assert_int_equal(xen_desc_range(&d, i).count, good[i].count);

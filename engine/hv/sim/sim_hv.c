@@ -144,6 +144,7 @@ const struct hv_ops hv_sim_ops = {
     .end = sim_end,
     .destroy = sim_destroy,
     .reap = sim_reap,
+    .replica_size = sim_replica_size,
     .replica_create = sim_replica_create,
     .replica_pages = sim_replica_pages,
     .replica_memory = sim_replica_pages, /* without holes */

@@ -114,6 +114,8 @@ void sim_end(struct hv_vm *vm);
 int sim_destroy(struct hv_vm *vm, struct err *err);
 
 int sim_reap(struct hv *hv, const struct uuid *uuid, struct err *err);
+int sim_replica_size(struct hv *hv, const void *desc, size_t len, struct hv_size *ret,
+                     struct err *err);
 int sim_replica_create(struct hv *hv, const void *desc, size_t len, struct hv_replica **ret,
                        struct err *err);
 uint64_t sim_replica_pages(const struct hv_replica *r);

@@ -93,6 +93,21 @@ fail:
     return NULL;
 }
 
+int sim_replica_size(struct hv *hv, const void *desc, size_t len, struct hv_size *ret,
+                     struct err *err)
+{
+    struct sim_vm_conf conf;
+    char **options = sim_desc_options(desc, len, &conf, err);
+
+    (void)hv;
+    if (!options)
+        return -1;
+    sim_desc_free(options);
+    uint64_t pages = (uint64_t)conf.mem_mb * (1024 * 1024 / HV_PAGE_SIZE);
+    *ret = (struct hv_size){pages, pages};
+    return 0;
+}
+
 int sim_replica_create(struct hv *hv, const void *desc, size_t len, struct hv_replica **ret,
                        struct err *err)
 {

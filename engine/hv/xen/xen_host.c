@@ -10,19 +10,10 @@
 #define SUPER_PAGES    (1ull << SUPER_ORDER)
 #define OVERHEAD_PAGES 4096 /* page tables, dirty log, the domain itself */
 
-static uint64_t memory_of(const struct xen_desc *desc)
-{
-    uint64_t pages = 0;
-
-    for (size_t i = 0; i < desc->range_count; i++)
-        pages += xen_desc_range(desc, i).count;
-    return pages;
-}
-
 static int check_memory(const struct xen_hv *x, const struct xen_desc *desc, struct err *err)
 {
     xc_physinfo_t info = {0};
-    uint64_t need = memory_of(desc) + OVERHEAD_PAGES;
+    uint64_t need = xen_desc_memory(desc) + OVERHEAD_PAGES;
 
     if (xc_physinfo(x->xch, &info))
         return err_errno(err, "", "memory of this host");

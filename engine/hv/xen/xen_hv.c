@@ -162,6 +162,7 @@ const struct hv_ops hv_xen_ops = {
     .end = xen_end,
     .destroy = xen_destroy,
     .reap = xen_reap,
+    .replica_size = xen_replica_size,
     .replica_create = xen_replica_create,
     .replica_pages = xen_replica_pages,
     .replica_memory = xen_replica_memory,

@@ -155,6 +155,8 @@ void xen_end(struct hv_vm *vm);
 int xen_destroy(struct hv_vm *vm, struct err *err);
 
 int xen_reap(struct hv *hv, const struct uuid *uuid, struct err *err);
+int xen_replica_size(struct hv *hv, const void *desc, size_t len, struct hv_size *ret,
+                     struct err *err);
 int xen_replica_create(struct hv *hv, const void *desc, size_t len, struct hv_replica **ret,
                        struct err *err);
 uint64_t xen_replica_pages(const struct hv_replica *r);

@@ -68,6 +68,7 @@ static int fill(struct xen_replica *s, const struct xen_desc *desc, struct err *
             xen_mem_map(s->x, s->build.domid, &s->mem, r.first, r.count, err))
             return -1;
         memset(s->mem.base + r.first * HV_PAGE_SIZE, 0, r.count * HV_PAGE_SIZE);
+        s->memory += r.count;
     }
     return 0;
 }
@@ -93,6 +94,18 @@ static int keep_desc(struct xen_replica *s, const void *desc, size_t len, struct
         return err_errno(err, "", "replica");
     memcpy(s->desc, desc, len);
     s->desc_len = len;
+    return 0;
+}
+
+int xen_replica_size(struct hv *hv, const void *desc, size_t len, struct hv_size *ret,
+                     struct err *err)
+{
+    struct xen_desc d;
+
+    (void)hv;
+    if (xen_desc_parse(desc, len, &d, err))
+        return -1;
+    *ret = (struct hv_size){d.pages, xen_desc_memory(&d)};
     return 0;
 }
 
@@ -129,7 +142,7 @@ uint64_t xen_replica_pages(const struct hv_replica *r)
 
 uint64_t xen_replica_memory(const struct hv_replica *r)
 {
-    return bitmap_count(&((const struct xen_replica *)r)->mem.ram);
+    return ((const struct xen_replica *)r)->memory;
 }
 
 const void *xen_replica_page(struct hv_replica *r, uint64_t pfn)
@@ -149,6 +162,7 @@ static int write_page(struct xen_replica *s, uint64_t pfn, const void *page, str
         if (xen_host_populate(s->x, s->build.domid, pfn, 1, err) ||
             xen_mem_map(s->x, s->build.domid, &s->mem, pfn, 1, err))
             return -1;
+        s->memory++;
     }
     memcpy(s->mem.base + pfn * HV_PAGE_SIZE, page, HV_PAGE_SIZE);
     return 0;

@@ -15,7 +15,8 @@ struct xen_replica {
     struct xen_build build;
     bool complete; /* an activation got as far as that libxl was done with it */
     struct xen_mem mem;
-    uint8_t *state; /* as save_state packed it */
+    uint64_t memory; /* pages in `mem` */
+    uint8_t *state;  /* as save_state packed it */
     size_t state_len;
 };
 

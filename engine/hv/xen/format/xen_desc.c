@@ -24,6 +24,15 @@ struct xen_range xen_desc_range(const struct xen_desc *d, size_t i)
     return (struct xen_range){xen_get_u64(at), xen_get_u64(at + 8)};
 }
 
+uint64_t xen_desc_memory(const struct xen_desc *d)
+{
+    uint64_t pages = 0;
+
+    for (size_t i = 0; i < d->range_count; i++)
+        pages += xen_desc_range(d, i).count;
+    return pages;
+}
+
 void xen_desc_put_range(struct xen_buf *b, uint64_t first, uint64_t count)
 {
     xen_buf_u64(b, first);

@@ -28,6 +28,8 @@ struct xen_desc {
 
 /** Ascending and apart. */
 struct xen_range xen_desc_range(const struct xen_desc *d, size_t i);
+/** Pages in all of them. */
+uint64_t xen_desc_memory(const struct xen_desc *d);
 void xen_desc_put_range(struct xen_buf *b, uint64_t first, uint64_t count);
 
 void xen_desc_pack(const struct xen_desc *d, struct xen_buf *b);
