@@ -8,6 +8,8 @@
 /* Longest stretch of coding between two looks at the event loop. */
 #define CODE_SLICE_NS (1 * NS_PER_MS)
 #define RELEASE_BATCH 64
+/* How often a VM that has not got over its last stop is looked at. */
+#define REST_LOOK_MS 5
 /* A guest that cannot be stopped this many times in a row is not going to be. */
 #define LATE_STOPS_MAX 20
 
@@ -34,8 +36,8 @@ static void on_deadline(evutil_socket_t fd, short what, void *arg)
         primary_capture(p, &p->todo, p->goal == GOAL_FAILOVER);
         return;
     }
+    p->late = p->late && p->due;
     p->due = true;
-    p->late = false;
     primary_try_epoch(p);
 }
 
@@ -70,11 +72,22 @@ static bool in_the_way(const struct primary *p)
            link_full(p->link);
 }
 
+/** Nothing tells when it is: a timer asks again. */
+static bool at_rest(struct primary *p)
+{
+    const struct timeval soon = {.tv_usec = REST_LOOK_MS * (NS_PER_MS / NS_PER_US)};
+
+    if (hv_rested(p->vm))
+        return true;
+    event_add(p->epoch_ev, &soon);
+    return false;
+}
+
 void primary_try_epoch(struct primary *p)
 {
     if (p->phase != PRIMARY_RUNNING || !p->due || p->goal == GOAL_VM_LOST)
         return;
-    if (in_the_way(p)) {
+    if (in_the_way(p) || !at_rest(p)) {
         if (!p->late)
             p->missed++;
         p->late = true;

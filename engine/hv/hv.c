@@ -110,6 +110,11 @@ const char *hv_vm_unfit(struct hv_vm *vm)
     return vm->ops->unfit(vm);
 }
 
+bool hv_rested(struct hv_vm *vm)
+{
+    return vm->ops->rested(vm);
+}
+
 int hv_describe(struct hv_vm *vm, void *buf, size_t cap, size_t *ret_len, struct err *err)
 {
     struct err own;

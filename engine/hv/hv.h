@@ -109,6 +109,12 @@ struct hv_ops {
      */
     const char *(*unfit)(struct hv_vm *vm);
 
+    /**
+     * Whether the VM has got over its last stop, so that asking it for another does not put it
+     * further behind than it is. True when that cannot be told; never false for long.
+     */
+    bool (*rested)(struct hv_vm *vm);
+
     /** What replica_create needs to build an equal VM, at most HV_DESC_MAX bytes; VM running. */
     int (*describe)(struct hv_vm *vm, void *buf, size_t cap, size_t *ret_len, struct err *err);
 
@@ -228,6 +234,7 @@ int hv_attach(struct hv *hv, const struct uuid *uuid, enum hv_suspend suspend, s
               struct err *err) MUST_CHECK;
 const struct hv_suspend_now *hv_suspend_now(struct hv_vm *vm);
 const char *hv_vm_unfit(struct hv_vm *vm);
+bool hv_rested(struct hv_vm *vm);
 int hv_describe(struct hv_vm *vm, void *buf, size_t cap, size_t *ret_len,
                 struct err *err) MUST_CHECK;
 int hv_log_start(struct hv_vm *vm, struct err *err) MUST_CHECK;

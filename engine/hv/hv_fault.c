@@ -112,6 +112,13 @@ static const char *fault_unfit(struct hv_vm *vm)
     return hv_fault_due("unfit", &why) ? why.text : hv_vm_unfit(vm_in(vm));
 }
 
+static bool fault_rested(struct hv_vm *vm)
+{
+    struct err why;
+
+    return !hv_fault_due("rested", &why) && hv_rested(vm_in(vm));
+}
+
 static int fault_describe(struct hv_vm *vm, void *buf, size_t cap, size_t *ret_len, struct err *err)
 {
     PASS("describe", hv_describe(vm_in(vm), buf, cap, ret_len, err));
@@ -273,6 +280,7 @@ const struct hv_ops hv_fault_ops = {
     .attach = fault_attach,
     .suspend_now = fault_suspend_now,
     .unfit = fault_unfit,
+    .rested = fault_rested,
     .describe = fault_describe,
     .log_start = fault_log_start,
     .stop = fault_stop,

@@ -11,6 +11,8 @@ sys.path.insert(0, os.path.dirname(os.path.abspath(__file__)))
 from rig import Rig, wait_for  # noqa: E402
 import tap  # noqa: E402
 
+WATCH_S = 1.5  # longer than a status of the VM's process is old
+
 
 class Faulty:
     """A protected VM; the hypervisor of host `at` obeys the rules of a file. B is in no hurry to take over."""
@@ -40,6 +42,11 @@ class Faulty:
 
     def runs_at_a(self):
         return self.rig.ask_vm("A", self.vm.uuid, "info")["running"]
+
+    def makes_epochs(self):
+        epoch = self.a.status(self.vm.uuid)["epoch"]
+        time.sleep(WATCH_S)
+        return self.a.status(self.vm.uuid)["epoch"] > epoch
 
     def wait_protected(self):
         wait_for("it is protected", lambda: self.a.state(self.vm.uuid) == "protected" and
@@ -158,6 +165,17 @@ def test_vm_that_does_not_stop_for_a_lost_lease():
             assert pair.runs_at_a()
         wait_for("it is stopped", lambda: "not-stopped" not in pair.causes())
         assert "lease-lost" in pair.causes() and not pair.runs_at_a()
+
+
+def test_vm_that_has_not_got_over_its_last_stop():
+    """It is not asked for another before."""
+    with faulty() as pair:
+        with pair.rule("rested EBUSY"):
+            wait_for("no epoch is made", lambda: not pair.makes_epochs())
+            missed = pair.a.status(pair.vm.uuid)["missed_deadlines"]
+        wait_for("epochs go on", pair.makes_epochs)
+        assert pair.a.status(pair.vm.uuid)["missed_deadlines"] <= missed + 1, "one epoch was late"
+        assert pair.causes() == set() and pair.a.status(pair.vm.uuid)["generation"] == 1, pair.a.events()
 
 
 def test_vm_given_a_device():

@@ -130,6 +130,7 @@ const struct hv_ops hv_sim_ops = {
     .attach = sim_attach,
     .suspend_now = sim_suspend_now,
     .unfit = sim_unfit,
+    .rested = sim_rested,
     .describe = sim_describe,
     .log_start = sim_log_start,
     .stop = sim_stop,

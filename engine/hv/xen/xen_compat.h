@@ -24,5 +24,6 @@
 #include <xentoollog.h>
 
 #include <xen/hvm/params.h>
+#include <xen/io/xs_wire.h>
 
 #endif

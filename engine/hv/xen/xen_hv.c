@@ -148,6 +148,7 @@ const struct hv_ops hv_xen_ops = {
     .attach = xen_attach,
     .suspend_now = xen_suspend_now,
     .unfit = xen_unfit,
+    .rested = xen_rested,
     .describe = xen_describe,
     .log_start = xen_log_start,
     .stop = xen_stop,

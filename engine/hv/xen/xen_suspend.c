@@ -225,6 +225,7 @@ int xen_stop(struct hv_vm *vm, int timeout_ms, struct err *err)
         return not_stopped(v, seen == REFUSED, timeout_ms, err);
     v->suspend.late = false;
     v->suspend.failures = 0;
+    xen_rest_stopped(v);
     return 0;
 }
 
@@ -268,6 +269,7 @@ int xen_resume(struct hv_vm *vm, struct err *err)
     enum answer seen = plain ? look(v) : SUSPENDED;
     if (seen == SUSPENDED && resume_as(v, plain) == 0) {
         listen_again(&v->suspend);
+        xen_rest_resumed(v);
         return 0;
     }
     listen_again(&v->suspend);

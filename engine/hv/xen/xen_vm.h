@@ -52,6 +52,16 @@ struct xen_fitness {
     char why[ERR_TEXT_MAX]; /* not; empty: it would */
 };
 
+/** Whether a stock kernel has got over its last suspend. */
+struct xen_rest {
+    bool counting;
+    uint32_t mark; /* in its xenstore ring: what it asked before is counted */
+    unsigned owed; /* looks at control/shutdown that are still to come */
+    bool behind;   /* there were many; it gets the time for all of them */
+    struct mono since;
+    unsigned unseen; /* times in a row that it did not look in time */
+};
+
 #define XEN_PARAMS_MAX 16
 
 struct xen_vm {
@@ -63,6 +73,7 @@ struct xen_vm {
     uint64_t last_pages; /* when it was last stopped */
     struct xen_mem mem;
     struct xen_suspend suspend;
+    struct xen_rest rest;
     struct xen_log log;
     xc_hypercall_buffer_t context; /* its HVM context; kept: a pause must not allocate */
     size_t context_size;
@@ -102,6 +113,12 @@ bool xen_suspend_hung_up(const struct xen_vm *v);
 void xen_suspend_idle_event(struct xen_vm *v);
 /** Somebody has asked the guest's kernel to suspend. */
 void xen_suspend_kernel_asked(struct xen_vm *v);
+
+/* ---- xen_rest.c ---- */
+
+/** It has stopped as it was asked to. */
+void xen_rest_stopped(struct xen_vm *v);
+void xen_rest_resumed(struct xen_vm *v);
 
 /* ---- xen_log.c ---- */
 
