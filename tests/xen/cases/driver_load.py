@@ -10,10 +10,10 @@ TOOL = f"suspender {{domid}} 1000000 {{how}} {CALM_MS} >/tmp/tool.log 2>&1; echo
 COUNTERS = ("rendezvous_max_ns", "wake_ns", "drain_ns", "rendezvous_ns", "late")
 
 
-def checkpoints(scene, count, **settings):
+def checkpoints(scene, count, vector="vector"):
     """Half of them resumed one way, half the other."""
-    guest = scene.guest(**settings)
-    first, processes = guest.load(), guest.processes()
+    guest = scene.guest()
+    first, processes = guest.load(vector=vector), guest.processes()
     said = first
     for done in range(0, count, STEP):
         for how in ("plain", "fast"):
@@ -73,4 +73,5 @@ def unloaded_under_traffic(scene):
 
 TESTS = [("400 checkpoints of a guest under load", lambda scene: checkpoints(scene, 400)),
          (f"unloaded {UNLOADS} times under traffic and checkpoints, and loaded again", unloaded_under_traffic)]
-LONG_TESTS = [("10 000 checkpoints of a guest under load", lambda scene: checkpoints(scene, 10_000))]
+LONG_TESTS = [("10 000 checkpoints of a guest under load", lambda scene: checkpoints(scene, 10_000)),
+              ("3000 checkpoints of a guest under load that uses AVX", lambda scene: checkpoints(scene, 3000, "avx"))]

@@ -1,20 +1,18 @@
 # SPDX-License-Identifier: GPL-2.0-or-later
 """A guest with the suspend driver: under load, checking itself, suspended by tools in dom0, moved by xl."""
 
-import functools
 import shlex
 import signal
 import subprocess
 import sys
-from pathlib import Path
 
 from lablib import transfer
-from lablib.fixture import Fixture, until
+from lablib.fixture import until
 from lablib.layout import ECHO_PORT, GUEST_IP, HOSTS, SOURCES, LabError, host_ip
 from lablib.protect import default_build
 from lablib.selfchecks import ANSWER_S, SelfChecks, numbers
 
-TOOLS = ("suspender", "meddler")
+TOOLS = ("suspender", "meddler", "guest_avx")
 NODE = "device/suspend/event-channel"
 PARAMETERS = "/sys/module/remus_suspend/parameters"
 DISK, SAVED = "/tmp/disk", "/tmp/guest.save"
@@ -66,7 +64,7 @@ class DriverGuest:
     def __init__(self, lab, directory):
         self.lab, self.directory, self.host = lab, directory, "A"
         self.checks = SelfChecks(lab, self.run)
-        self.flood = None
+        self.vector, self.flood = "vector", None
 
     # ---- starting ----
 
@@ -78,6 +76,7 @@ class DriverGuest:
     def start(self, **settings):
         """Keys as lab-guest has them; with a disk, and the driver loaded, unless told otherwise."""
         words = [f"{key}={value}" for key, value in (DEFAULTS | settings).items()]
+        self.checks.threads = settings.get("vcpus", 1)
         self.must_run(self.host, f"rm -f {DISK}; {shlex.join(['lab-guest', *words])}")
         self.await_answer()
 
@@ -90,20 +89,25 @@ class DriverGuest:
         except LabError:
             return False
 
-    def load(self, disk=True):
+    def load(self, disk=True, vector="vector"):
         """fork and exec without end, TCP, the self-checks, until unload(). An emulated CPU is to be busy,
         not out of breath: whoever asks a self-check is to get an answer. Returns what they say."""
-        self.checks.start("vector", "clocks", *(["disk"] if disk else []))
+        self.vector = vector
+        if vector == "avx":
+            self.must_run(self.host, f"guest_avx {self.domid()}")
+        self.checks.start(vector, "clocks", *(["disk"] if disk else []))
         self.run(f"setsid sh -c {shlex.quote(FORKS)} >/dev/null 2>&1 &")
         self.flood = Flood(self.lab, self.directory)
-        return self.checks.check()
+        said = self.checks.check()
+        assert vector != "avx" or said["avx"]["bits"] == 256, said
+        return said
 
     def unload(self):
         """Everything owed must come then. Returns how many octets the stream had."""
         self.checks.check()
         octets, self.flood = self.flood.end(), None
         self.run("touch /tmp/rest")
-        self.checks.stop("vector")
+        self.checks.stop(self.vector)
         self.checks.check_owed()
         self.checks.check()
         return octets
@@ -214,36 +218,3 @@ class DriverGuest:
 
         earliest, now, latest = dom0(), self.checks.answer("clocks")["realtime_ms"], dom0()
         assert earliest - SLACK_MS <= now <= latest + SLACK_MS, (earliest, now, latest)
-
-
-class DriverScene(Fixture):
-    """Cases with such a guest, each from the same start."""
-
-    def __init__(self):
-        super().__init__()
-        self.last = None
-
-    def guest(self, **settings):
-        """A guest at A, idle, its driver loaded."""
-        self.end_guest()
-        guest = self.last = DriverGuest(self.need(), Path(self.directory))
-        name = "-".join(["guest", *(f"{key}{value}" for key, value in settings.items())])
-        self.start_over(name, lambda: self.prepare(guest, settings))
-        return guest
-
-    @staticmethod
-    def prepare(guest, settings):
-        guest.install(*HOSTS)
-        guest.start(**settings)
-
-    def run_cases(self, cases):
-        """The main program of a test: pairs of a name and a function of this. Returns the exit status."""
-        return self.run_tests([(name, functools.partial(case, self)) for name, case in cases])
-
-    def end_guest(self):
-        if self.last:
-            self.last.close()
-
-    def close(self):
-        self.end_guest()
-        super().close()

@@ -51,8 +51,8 @@ def obstacle():
 
 
 class Fixture:
-    def __init__(self):
-        self.lab, self.reason = None, None
+    def __init__(self, mode=Mode()):
+        self.mode, self.lab, self.reason = mode, None, None
         self.directory = Path(tempfile.mkdtemp(prefix="lab-"))
         os.environ["REMUS_LAB_DIR"] = str(self.directory)
 
@@ -63,7 +63,7 @@ class Fixture:
             if self.reason is None:
                 self.reason = "the laboratory did not come up"
                 lab = Laboratory()
-                lab.up(owner=os.getpid())
+                lab.up(self.mode, owner=os.getpid())
                 self.lab = lab
         if self.lab is None:
             raise tap.SkipTest(self.reason)

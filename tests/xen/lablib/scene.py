@@ -13,6 +13,7 @@ import subprocess
 import sys
 
 import tap
+from lablib import transfer
 from lablib.fixture import PATIENCE_S, Fixture, until
 from lablib.laboratory import BOOTED
 from lablib.layout import GUEST_IP, PATTERN_PORT, SOURCES, LabError
@@ -107,10 +108,10 @@ class Scene(Fixture):
 
     # ---- where a case starts ----
 
-    def ready(self, **guest):
-        """guest: another guest than the usual one (keys: dom0/lab-guest); it is booted."""
+    def ready(self, files=(), **guest):
+        """guest: another guest than the usual one (keys: dom0/lab-guest); it is booted. files: for A's /tmp."""
         if guest:
-            self.prepare(**guest)
+            self.prepare(files, **guest)
         else:
             self.start_over("ready", self.prepare)
         return self.protection
@@ -133,10 +134,12 @@ class Scene(Fixture):
             self.protection.settings = self.settings  # as in all that is kept
         return new
 
-    def prepare(self, **guest):
+    def prepare(self, files=(), **guest):
         lab = self.need()
         if self.protection:  # an earlier case left something there
             lab.restore(BOOTED)
+        if files:
+            transfer.put(lab, "A", files, "/tmp")
         self.protection = Protection(lab)
         self.protection.install()
         self.protection.start(detector_ceiling_ms=CEILING_MS)

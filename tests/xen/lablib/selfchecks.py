@@ -6,11 +6,13 @@ import socket
 from lablib.fixture import until
 from lablib.layout import CLOCKS_PORT, DISKCHECK_PORT, GUEST_IP, PATTERN_PORT, VECTOR_PORT
 
-PORTS = {"memory": PATTERN_PORT, "vector": VECTOR_PORT, "clocks": CLOCKS_PORT, "disk": DISKCHECK_PORT}
+PORTS = {"memory": PATTERN_PORT, "vector": VECTOR_PORT, "avx": VECTOR_PORT, "clocks": CLOCKS_PORT,
+         "disk": DISKCHECK_PORT}
 # Program and priority. An emulated CPU is to be busy, not out of breath: the first never rests, and whoever asks is
-# to get an answer.
-COMMANDS = {"vector": ("vector 1", 5), "clocks": ("clocks 1", 0), "disk": ("diskcheck /dev/xvda 2", 5)}
-WORK = {"memory": "writes", "vector": "rounds", "clocks": "reads", "disk": "writes"}
+# to get an answer. "vector" and "avx" are one program, that is started either way.
+COMMANDS = {"vector": ("vector {threads}", 5), "avx": ("vector {threads} avx", 5),
+            "clocks": ("clocks {threads}", 0), "disk": ("diskcheck /dev/xvda 2", 5)}
+WORK = {"memory": "writes", "vector": "rounds", "avx": "rounds", "clocks": "reads", "disk": "writes"}
 ANSWER_S = 240
 SETTLED_MS = 3000
 TICK_MS = 10
@@ -26,11 +28,12 @@ class SelfChecks:
     """`run`: runs a command in the guest. The memory's program runs from the start."""
 
     def __init__(self, lab, run):
-        self.lab, self.run, self.names = lab, run, ["memory"]
+        self.lab, self.run, self.names, self.threads = lab, run, ["memory"], 1
 
     def start(self, *names):
         for name in names:
             command, nice = COMMANDS[name]
+            command = command.format(threads=self.threads)
             self.run(f"setsid sh -c 'renice -n {nice} $$; exec {command}' >/dev/null 2>&1 &")
         self.names += names
         for name in names:

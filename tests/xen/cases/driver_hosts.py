@@ -1,0 +1,89 @@
+# SPDX-License-Identifier: GPL-2.0-or-later
+"""The guest's suspend driver from one end of its life to the other, in guests of other kernels and of several CPUs:
+checkpoints, a move by xl to another host, protection back to the first one, and the death of its host meanwhile.
+"""
+
+import random
+import time
+
+from lablib import kernels
+from lablib.fixture import until
+from lablib.protect import Protection
+
+CHECKPOINTS = 40
+EPOCH_MS, RANDOM_S = 300, 4
+MEMORY_MB = 192
+# By clocks of emulated hosts that count instructions, of which one may be far ahead of the other.
+COUNTED = {"detector_floor_ms": 50_000, "detector_ceiling_ms": 60_000, "stop_timeout_ms": 20_000,
+           "welcome_timeout_ms": 3_600_000}
+EPOCHS_LIMIT_S = 900
+
+
+def checkpoints(guest):
+    """Resumed either way."""
+    for how in ("plain", "fast"):
+        print(f"# at {guest.host}: {guest.suspender(CHECKPOINTS // 2, how)}", flush=True)
+    print(f"# {guest.flood.goes_on()} octets echoed; {guest.checks.check()}", flush=True)
+
+
+def protect(guest, engine, **settings):
+    engine.start(**settings)
+    engine.protect(EPOCH_MS, suspend="driver", limit_s=EPOCHS_LIMIT_S)
+    assert engine.status(guest.host)["suspend"]["mode"] == "driver"
+    before = guest.counter("checkpoints")
+    until("it is suspended by its driver", lambda: guest.counter("checkpoints") > before, EPOCHS_LIMIT_S)
+
+
+def power_cut(guest):
+    """At a random instant."""
+    moment = random.uniform(0, RANDOM_S)
+    print(f"# {guest.host} loses its power {moment:.3f} s later", flush=True)
+    time.sleep(moment)
+    assert guest.lab.kill(guest.host)
+    guest.host = guest.other()
+
+
+def taken_over(guest, engine):
+    engine.wait(guest.host, lambda status: status and status["state"] == "active", EPOCHS_LIMIT_S)
+    guest.await_return()
+
+
+def life(scene, files=(), **settings):
+    engine = Protection(scene.need(), primary="B", backup="A")
+    guest = scene.boot(engine, files, disk="", memory=MEMORY_MB, **settings)
+    print(f"# {guest.run('uname -r; nproc')}".replace("\n", " "), flush=True)
+    first = guest.load(disk=False)
+    checkpoints(guest)
+    guest.migrate()
+    checkpoints(guest)
+    with scene.in_step(guest.other()):
+        protect(guest, engine, **(COUNTED if scene.mode.icount else {}))
+        power_cut(guest)
+    taken_over(guest, engine)
+    assert guest.counter("restores") == 2
+    checkpoints(guest)
+    guest.checks.check_work(first)
+    print(f"# {guest.unload()} octets echoed; late={guest.counter('late')} "
+          f"rendezvous_max_ns={guest.counter('rendezvous_max_ns')}", flush=True)
+    assert guest.counter("late") == guest.counter("abandoned") == 0
+
+
+def of_kernel(flavour, backports):
+    def case(scene):
+        place = scene.directory / f"{flavour}-{backports}"
+        kernels.make(place, flavour, backports, say=lambda text: print(f"# {text}", flush=True))
+        life(scene, [place / kernels.KERNEL, place / kernels.MODULES],
+             kernel=f"/tmp/{kernels.KERNEL}", overlay=f"/tmp/{kernels.MODULES}")
+
+    return case
+
+
+KERNELS = [(f"{flavour}{' of the backports' if backports else ''}: checkpoints, moved by xl, outlives its host",
+            of_kernel(flavour, backports))
+           for flavour, backports in (("cloud-amd64", False), ("amd64", True), ("cloud-amd64", True))]
+CPUS = (2, 4)
+
+
+def of_cpus(cpus):
+    """For hosts of so many CPUs."""
+    return [(f"{cpus} vCPUs: checkpoints, moved by xl, outlives its host", lambda scene: life(scene, vcpus=cpus))]

@@ -1,0 +1,62 @@
+# SPDX-License-Identifier: GPL-2.0-or-later
+"""A guest that was to load the driver when it booted and could not: it runs on, is protected with its kernel's help,
+and outlives its host.
+"""
+
+import shutil
+
+from cases.suspend import CALM_MS, LOAD, NODE, guest, stopped_by
+from lablib import guest_driver
+from lablib.archive import Archive
+
+SYMBOL, MISSED = "HYPERVISOR_shared_info", "HYPERVISOR_shared_infos"
+USED_IN = ("kernel.h", "revive.c", "cut.c")
+LOCKDOWN = "mount -t securityfs security /sys/kernel/security && cat /sys/kernel/security/lockdown"
+OVERLAY = "overlay.cpio.gz"
+
+
+def log(scene, words):
+    return [line for line in guest(scene, "dmesg").splitlines() if words in line]
+
+
+def protected_without(scene):
+    p = scene.protection
+    assert not guest(scene, "grep ^remus_suspend /proc/modules || :")
+    assert p.must_run("A", f"xenstore-read {NODE}").strip() == ""
+    p.protect(CALM_MS, suspend="auto")
+    talk = scene.talk()
+    stopped_by(scene, "cooperative", "no driver")
+    scene.kill_primary()
+    scene.check_took_over(talk)
+
+
+def overlay(scene):
+    """For lab-guest: a driver that looks for something that no kernel has."""
+    root, place = scene.need().machine("A").build.root, scene.directory / "driver"
+    shutil.rmtree(place, ignore_errors=True)
+    driver = guest_driver.build(root.path, root.kernel_version(), place,
+                                {name: [(SYMBOL, MISSED)] for name in USED_IN})
+    archive = Archive()
+    archive.file(f"lib/modules/{root.kernel_version()}/updates/{driver.name}", driver)
+    archive.write(scene.directory / OVERLAY)
+    return scene.directory / OVERLAY
+
+
+def misses_a_symbol(scene):
+    scene.ready([overlay(scene)], driver=1, overlay=f"/tmp/{OVERLAY}")
+    lines = log(scene, "remus_suspend: ")
+    assert len([line for line in lines if "not loaded" in line and f" {MISSED}" in line]) == 1, lines
+    protected_without(scene)
+
+
+def locked_down(scene):
+    """The driver is not signed; at boot the kernel may swallow its line, for it limits such lines."""
+    scene.ready(driver=1, append="lockdown=confidentiality")
+    assert "[confidentiality]" in guest(scene, LOCKDOWN), "it is not locked down"
+    assert "refused" in guest(scene, f"{LOAD} && echo loaded || echo refused")
+    assert log(scene, "unsigned module loading is restricted")
+    protected_without(scene)
+
+
+TESTS = [("a driver that misses a symbol names it, is not loaded, the guest is protected without it", misses_a_symbol),
+         ("lockdown: an unsigned driver is refused, the guest is protected without it", locked_down)]

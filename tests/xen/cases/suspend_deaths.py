@@ -1,0 +1,86 @@
+# SPDX-License-Identifier: GPL-2.0-or-later
+"""A guest protected by its driver: other tools ask and resume it, the engine's processes die, its host does."""
+
+import random
+import time
+
+from cases.suspend import CALM_MS, EPOCHS_BEFORE, LOAD, NODE, PARAMETERS, guest, goes_on, stopped_by, with_driver
+from lablib import transfer
+from lablib.fixture import until
+from lablib.scene import Strike
+from lablib.selfchecks import SelfChecks
+
+BRISK_MS = 300  # so short that a good part of all instants are in the middle of a checkpoint
+INSTANTS, RANDOM_S = 5, 4
+SAVE_LIMIT_S = 120  # xl save waits for 60 s where it does not fail at once
+
+
+def another_tool_asks(scene):
+    p = with_driver(scene)
+    talk = scene.talk()
+    status, text = p.lab.run("A", "xl save guest /run/guest.save", SAVE_LIMIT_S)
+    assert status != 0, text
+    talk.more()
+    for _ in range(3):
+        p.must_run("A", "xenstore-write /local/domain/$(xl domid guest)/control/shutdown suspend")
+        until("it was obeyed", lambda: not p.must_run(
+            "A", "xenstore-read /local/domain/$(xl domid guest)/control/shutdown").strip())
+        talk.more()
+    stopped_by(scene, "driver")
+    goes_on(scene, talk)
+
+
+def agent_dies_while_suspended(scene):
+    """The next one cannot know who has stopped the guest, and resumes it all the same."""
+    p = scene.ready()
+    guest(scene, LOAD)
+    strike = Strike(p, "remusd", f"primary_stopped:{EPOCHS_BEFORE}:kill")
+    talk = scene.talk()
+    p.protect(CALM_MS, suspend="driver")
+    strike.wait()
+    until("a new process has taken over", lambda: p.events("A", "child-died"))
+    scene.check_protected_again(after=1)
+    stopped_by(scene, "driver")
+    goes_on(scene, talk)
+
+
+def resumed_by_another_tool(scene):
+    """While the guest is stopped for an epoch: what was read of it is of no one moment, and is not used."""
+    p = with_driver(scene)
+    talk = scene.talk()
+    transfer.put(scene.lab, "A", [p.build / "helpers/xen/meddler"], "/usr/sbin", with_libraries=True)
+
+    def noticed():
+        p.must_run("A", "meddler intrude $(xl domid guest)")
+        return [event for event in p.events("A") if "by another tool" in event["text"]]
+
+    until("it is noticed", noticed)
+    scene.check_protected_again()
+    talk.more()
+    scene.kill_primary()
+    scene.check_took_over(talk)
+
+
+def host_dies(scene):
+    """At a random instant; the guest's driver works at the other host as well."""
+    p = with_driver(scene, "brisk", BRISK_MS)
+    checks = SelfChecks(scene.lab, lambda command: guest(scene, command))
+    checks.start("vector", "clocks")
+    talk, before = scene.talk(connections=6), checks.check()
+    moment = random.uniform(0, RANDOM_S)
+    print(f"# the power goes {moment:.3f} s later", flush=True)
+    time.sleep(moment)
+    scene.kill_primary()
+    scene.check_took_over(talk)
+    until("it is published there", lambda: p.must_run("B", f"xenstore-read {NODE}").strip())
+    assert int(guest(scene, f"cat {PARAMETERS}/restores")) == 1
+    checks.check_work(before)
+    checks.stop("vector")
+    checks.check_owed()
+
+
+TESTS = [("xl save and a request to the kernel while the driver is in use", another_tool_asks),
+         ("kill -9 of remusd's child while the driver holds the guest suspended", agent_dies_while_suspended),
+         ("another tool resumes the guest while it is stopped for an epoch", resumed_by_another_tool),
+         *[(f"A dies while the driver is in use, instant {n} of {INSTANTS}", host_dies)
+           for n in range(1, INSTANTS + 1)]]
