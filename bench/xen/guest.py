@@ -10,6 +10,9 @@ from lablib.layout import DIRTIER_PORT, ECHO_PORT, GAP_PORT, GUEST_IP, LabError
 
 ANSWER_LIMIT_S, CONNECT_LIMIT_S, POLL_S = 300, 60, 0.3
 GUEST = {"pattern_rate": 0}
+# In plain emulation: on hardware a look at the TSC does not leave the guest. Under Xen on an emulated CPU, which does not
+# promise that its TSC is constant, each one would.
+PLAIN_GUEST = GUEST | {"tsc": "native"}
 GAP_US = 500    # what interrupts of the guest's own need is less
 
 

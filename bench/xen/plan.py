@@ -79,7 +79,8 @@ class Run:
         for host, names in helpers.items():
             transfer.put(self.lab, host, [self.build / name for name in names], "/usr/sbin", with_libraries=True)
         guest.DIRTIER["rate"] = 0
-        protection.guest(**guest.GUEST, vcpus=vcpus, driver=int(driver) or "")
+        settings = guest.GUEST if icount else guest.PLAIN_GUEST
+        protection.guest(**settings, vcpus=vcpus, driver=int(driver) or "")
 
     def missing(self, keys):
         return [key for key in keys if not self.results.has(**key)]

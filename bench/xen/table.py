@@ -15,6 +15,8 @@ WAYS = {"remus": "remus, {}", "xl-remus": "xl remus, {}", "bare": "bare pause"}
 STOCK = {"suspend": "cooperative", "vcpus": 1}
 PARTS = ("pause_us", "handshake_us", "own_us", "fetch_us", "copy_us", "state_us", "resume_us")
 BARE_PARTS = ("pause_us", "wait_us", "own_us", "log", None, "state", "resume")
+# Epochs made, of those asked for: all of them but for where a window of some seconds begins and ends.
+ALL_MADE = 0.99
 # Of the driver's pause to a bare one, by the number of vCPUs.
 PAUSE_AIMS = {1: 3, 2: 4}
 
@@ -176,13 +178,22 @@ def aims(lines):
     faster = {m: rates[m, "remus"] / rates[m, "xl-remus"] for m, side in rates
               if side == "remus" and (m, "xl-remus") in rates}
     rows.append(verdict("epochs/s against xl remus', plain emulation", "at least 2", faster, lambda v: v >= 2))
-    rows.append(verdict("epochs/s against xl remus', deterministic, idle", "at least 2",
-                        ratio(lines, lambda line: line["epochs_per_s"]), lambda v: v >= 2))
+    rows.append(rate_verdict(lines))
     pings = {m: found[0] for m in {line["epoch_ms"] for line in of(lines, "xen-ends", side="remus")}
              if (found := medians(of(lines, "xen-ends", side="remus", epoch_ms=m), "death", "first_ping_s"))}
     rows.append(verdict("SIGKILL to the first ping, s, median", "at most 2.5", pings, lambda v: v <= 2.5))
     rows += [driver_verdict(lines, vcpus, aim) for vcpus, aim in PAUSE_AIMS.items()] + [voices_verdict(lines)]
     return table(["what", "aim", "found", ""], rows)
+
+
+def rate_verdict(lines):
+    """No more epochs can be made than are asked for, however few the other makes."""
+    made = {line["epoch_ms"]: line["epochs_per_s"]
+            for line in of(lines, "xen-costs", side="remus", workload="idle", **STOCK)}
+    found = ratio(lines, lambda line: line["epochs_per_s"])
+    short = [m for m, value in found.items() if value < 2 and made[m] * m / 1000 < ALL_MADE]
+    row = verdict("epochs/s against xl remus', deterministic, idle", "at least 2, or all that are asked for", found, lambda v: True)
+    return row if not found else row[:3] + ["**not met**" if short else "met"]
 
 
 def driver_verdict(lines, vcpus, aim):
