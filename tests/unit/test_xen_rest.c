@@ -240,6 +240,17 @@ static void guest_without_a_ring_is_not_waited_for(void **state)
     }
 }
 
+/* Its memory is mapped anew when its size has changed, and that may fail. */
+static void ring_that_goes_away_is_not_read(void **state)
+{
+    struct world *w = *state;
+
+    fall_behind(w, 4);
+    assert_false(xen_rested(&w->v.vm));
+    bitmap_zero(&w->v.mem.ram);
+    assert_true(xen_rested(&w->v.vm));
+}
+
 #define TEST(f) cmocka_unit_test_setup_teardown(f, attach, detach)
 
 int main(void)
@@ -254,6 +265,7 @@ int main(void)
         TEST(kernel_that_never_looks_is_let_off),
         TEST(driver_leaves_nothing_to_look_at),
         TEST(guest_without_a_ring_is_not_waited_for),
+        TEST(ring_that_goes_away_is_not_read),
     };
 
     return cmocka_run_group_tests(tests, NULL, NULL);

@@ -78,6 +78,11 @@ static unsigned less(unsigned from, unsigned by)
     return from > by ? from - by : 0;
 }
 
+static void forget(struct xen_rest *r)
+{
+    *r = (struct xen_rest){.unseen = r->unseen};
+}
+
 void xen_rest_stopped(struct xen_vm *v)
 {
     struct xen_rest *r = &v->rest;
@@ -85,7 +90,7 @@ void xen_rest_stopped(struct xen_vm *v)
     unsigned looks;
 
     if (v->suspend.by_driver || !ring || r->unseen >= UNSEEN_MAX) {
-        *r = (struct xen_rest){.unseen = r->unseen};
+        forget(r);
         return;
     }
     bool known = r->counting && take_looks(r, ring, &looks);
@@ -113,11 +118,14 @@ bool xen_rested(struct hv_vm *vm)
 {
     struct xen_vm *v = xen_vm_of(vm);
     struct xen_rest *r = &v->rest;
+    ring_t *ring = ring_of(v);
     unsigned looks;
 
+    if (!ring)
+        forget(r);
     if (!r->counting)
         return true;
-    r->owed = take_looks(r, ring_of(v), &looks) ? less(r->owed, looks) : 0;
+    r->owed = take_looks(r, ring, &looks) ? less(r->owed, looks) : 0;
     if (r->owed && mono_sub(mono_now(), r->since) >= LIMIT_MS * NS_PER_MS)
         give_up(v);
     else if (!r->owed && looks)
