@@ -140,14 +140,19 @@ static void log_of_a_killed_agent_is_started_anew(void **state)
 }
 
 /* One page goes and another comes: the number stays. */
-static void page_that_has_become_memory_is_read(void **state)
+static void start_and_swap_a_page(struct world *w)
 {
-    struct world *w = *state;
-
     start_anew(w);
     fake_ram(100, 1, false);
     fake_ram(900, 1, true);
     fake_dirty(900);
+}
+
+static void page_that_has_become_memory_is_read(void **state)
+{
+    struct world *w = *state;
+
+    start_and_swap_a_page(w);
     expect(w, 2, (const uint64_t[]){900}, 1);
     assert_true(bitmap_test(&w->v.mem.ram, 900));
     assert_int_equal(w->v.mem.base[900 * HV_PAGE_SIZE], (uint8_t)900);
@@ -157,10 +162,7 @@ static void page_that_cannot_be_mapped_is_not_forgotten(void **state)
 {
     struct world *w = *state;
 
-    start_anew(w);
-    fake_ram(100, 1, false);
-    fake_ram(900, 1, true);
-    fake_dirty(900);
+    start_and_swap_a_page(w);
     fake_memory.map_error = ENOMEM;
     expect_lost(w);
     fake_memory.map_error = 0;
@@ -176,10 +178,7 @@ static void mapping_that_failed_leaves_no_gap(void **state)
     struct world *w = *state;
     unsigned char resident;
 
-    start_anew(w);
-    fake_ram(100, 1, false);
-    fake_ram(900, 1, true);
-    fake_dirty(900);
+    start_and_swap_a_page(w);
     fake_memory.map_error = ENOMEM;
     expect_lost(w);
     assert_int_equal(mincore(w->v.mem.base + 900 * HV_PAGE_SIZE, HV_PAGE_SIZE, &resident), 0);

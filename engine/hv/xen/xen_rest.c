@@ -14,8 +14,7 @@
  * the kernel gets the time for them. What it asks of xenstored passes through a ring in its memory
  * (xen/io/xs_wire.h); nothing else tells.
  */
-#define LOOK_NODE "control/shutdown"
-#define OWED_MAX  4
+#define OWED_MAX 4
 /* A kernel that has not looked by then is very slow, or another system's, which need not look. */
 #define LIMIT_MS   2000
 #define UNSEEN_MAX 3
@@ -35,8 +34,8 @@ static ring_t *ring_of(const struct xen_vm *v)
 
 static bool is_look(const struct xsd_sockmsg *head, const uint8_t *body)
 {
-    return head->type == XS_READ && head->len == sizeof(LOOK_NODE) &&
-           memcmp(body, LOOK_NODE, sizeof(LOOK_NODE)) == 0;
+    return head->type == XS_READ && head->len == sizeof(XEN_NODE_SHUTDOWN) &&
+           memcmp(body, XEN_NODE_SHUTDOWN, sizeof(XEN_NODE_SHUTDOWN)) == 0;
 }
 
 /* Counts looks among `len` octets that the guest wrote, in which anything may be; returns how many
@@ -111,7 +110,7 @@ static void give_up(struct xen_vm *v)
     v->rest.owed = 0;
     if (++v->rest.unseen == UNSEEN_MAX)
         log_info("domain %u does not look at %s after a suspend: that is not waited for any more",
-                 v->domid, LOOK_NODE);
+                 v->domid, XEN_NODE_SHUTDOWN);
 }
 
 bool xen_rested(struct hv_vm *vm)

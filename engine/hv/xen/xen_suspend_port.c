@@ -20,7 +20,7 @@ static void asked_path(const struct xen_vm *v, char path[XEN_PATH_MAX])
 
 void xen_shutdown_path(const struct xen_vm *v, char path[XEN_PATH_MAX])
 {
-    snprintf(path, XEN_PATH_MAX, "/local/domain/%u/control/shutdown", v->domid);
+    snprintf(path, XEN_PATH_MAX, "/local/domain/%u/" XEN_NODE_SHUTDOWN, v->domid);
 }
 
 /* Whether event channel `port` of domain `domid` can be, or is, connected to this host. */

@@ -102,7 +102,9 @@ void xen_suspend_close(struct xen_vm *v);
 void xen_suspend_review(struct xen_vm *v);
 /** The driver is not used any more until it says something new. */
 void xen_suspend_give_up(struct xen_vm *v);
-/** The node of xenstore with what the guest's kernel is asked and has not taken. */
+/** The node of xenstore with what the guest's kernel is asked and has not taken: as the guest calls
+ * it, and whole. */
+#define XEN_NODE_SHUTDOWN "control/shutdown"
 void xen_shutdown_path(const struct xen_vm *v, char path[XEN_PATH_MAX]);
 /** The driver is in use, and has closed its end. */
 bool xen_suspend_hung_up(const struct xen_vm *v);

@@ -3,6 +3,7 @@
 
 from lablib.fixture import until
 from lablib.layout import LabError
+from lablib.scene import Strike
 
 LOAD = "modprobe remus_suspend"
 UNLOAD = "rmmod remus_suspend; ! grep -q ^remus_suspend /proc/modules"  # may be said twice
@@ -48,6 +49,18 @@ def goes_on(scene, talk):
     talk.more()
     talk.finish()
     scene.check_memory()
+
+
+def struck_while_suspended(scene, action):
+    """A new remusd protects the guest, and `action` befalls its process while the driver holds the guest suspended.
+    Returns the clients' conversation."""
+    protection = scene.ready()
+    guest(scene, LOAD)
+    strike = Strike(protection, "remusd", f"primary_stopped:{EPOCHS_BEFORE}:{action}")
+    talk = scene.talk()
+    protection.protect(CALM_MS, suspend="driver")
+    strike.wait()
+    return talk
 
 
 def with_driver(scene, name="driver", epoch_ms=CALM_MS):

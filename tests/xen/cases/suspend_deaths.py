@@ -4,10 +4,9 @@
 import random
 import time
 
-from cases.suspend import CALM_MS, EPOCHS_BEFORE, LOAD, NODE, PARAMETERS, guest, goes_on, stopped_by, with_driver
+from cases.suspend import NODE, PARAMETERS, guest, goes_on, stopped_by, struck_while_suspended, with_driver
 from lablib import transfer
 from lablib.fixture import until
-from lablib.scene import Strike
 from lablib.selfchecks import SelfChecks
 
 BRISK_MS = 300  # so short that a good part of all instants are in the middle of a checkpoint
@@ -32,13 +31,8 @@ def another_tool_asks(scene):
 
 def agent_dies_while_suspended(scene):
     """The next one cannot know who has stopped the guest, and resumes it all the same."""
-    p = scene.ready()
-    guest(scene, LOAD)
-    strike = Strike(p, "remusd", f"primary_stopped:{EPOCHS_BEFORE}:kill")
-    talk = scene.talk()
-    p.protect(CALM_MS, suspend="driver")
-    strike.wait()
-    until("a new process has taken over", lambda: p.events("A", "child-died"))
+    talk = struck_while_suspended(scene, "kill")
+    until("a new process has taken over", lambda: scene.protection.events("A", "child-died"))
     scene.check_protected_again(after=1)
     stopped_by(scene, "driver")
     goes_on(scene, talk)

@@ -5,11 +5,10 @@ stays as it is, until somebody resumes it.
 
 import re
 
-from cases.suspend import CALM_MS, EPOCHS_BEFORE, LOAD, UNLOAD, guest
+from cases.suspend import UNLOAD, guest, struck_while_suspended
 from lablib import dom0_python
 from lablib.fixture import until
 from lablib.layout import SOURCES
-from lablib.scene import Strike
 
 HELD_MS = 600_000  # the process dies long before
 SAVE_LIMIT_S = 200
@@ -23,12 +22,8 @@ def is_suspended(p):
 
 def left_suspended(scene, also=lambda: None):
     """`also`: what else happens just before remusd dies. Returns the clients' conversation."""
-    p = scene.ready()
-    guest(scene, LOAD)
-    strike = Strike(p, "remusd", f"primary_stopped:{EPOCHS_BEFORE}:sleep-ms={HELD_MS}")
-    talk = scene.talk()
-    p.protect(CALM_MS, suspend="driver")
-    strike.wait()
+    talk = struck_while_suspended(scene, f"sleep-ms={HELD_MS}")
+    p = scene.protection
     also()
     p.must_run("A", "kill -9 $(pidof remusd)")
     assert is_suspended(p)
