@@ -135,28 +135,6 @@ static void on_parent_gone(struct chan *chan, void *arg)
     leave(s, "backupd died");
 }
 
-/** The VM of a record that says it was activated, or was about to be, when the child before this
- * one died. */
-static void find_activated(struct standby *s)
-{
-    struct hv_info info;
-    struct err err;
-
-    if (s->rec.state == VM_ACTIVE || hv_find(s->hv, s->child.uuid_text, &info, &err) == 0) {
-        s->phase = STANDBY_ACTIVE;
-        if (s->rec.state != VM_ACTIVE && standby_record(s, VM_ACTIVE, s->rec.generation) == 0)
-            child_event(&s->child, LOG_LEVEL_WARN, "activated",
-                        "the VM runs here under generation %llu; the process that resumed it died",
-                        (unsigned long long)s->rec.generation);
-        return;
-    }
-    s->phase = STANDBY_FAILED;
-    child_degrade(
-        &s->child, "activation",
-        "a takeover was interrupted and the VM does not run here: decide which copy is good, "
-        "then remusctl --backup forget");
-}
-
 static int start(struct standby *s, struct err *err)
 {
     bool found;
@@ -174,8 +152,11 @@ static int start(struct standby *s, struct err *err)
     frameq_init(&s->held, (size_t)(s->conf->held_mb * 1024 * 1024));
     if (standby_watch_init(s) < 0 || standby_status_init(s) < 0)
         return err_errno(err, "", "event loop");
-    if (found && (s->rec.state == VM_ACTIVE || s->rec.state == VM_ACTIVATING))
-        find_activated(s);
+    /* What the child before this one left behind when it died. */
+    if (found && s->rec.state == VM_ACTIVE)
+        s->phase = STANDBY_ACTIVE;
+    else if (found && s->rec.state == VM_ACTIVATING)
+        s->phase = STANDBY_UNSURE;
     standby_watch(s);
     return 0;
 }

@@ -23,6 +23,7 @@
  *   standby_epoch.c     records of an epoch: collect, verify, seal, ack, release, apply
  *   standby_net.c       the guest's frames on this host's network
  *   standby_takeover.c  fault detector, lease, activation
+ *   standby_active.c    whether the VM that was resumed here still runs
  *   standby_export.c    the sealed epoch as a file
  *   standby_status.c    the status object
  */
@@ -32,6 +33,7 @@ enum standby_phase {
     STANDBY_READY,     /* an epoch is sealed and applied */
     STANDBY_SUSPECT,   /* primary silent; the lease is waited for */
     STANDBY_ACTIVATING,
+    STANDBY_UNSURE, /* a takeover was interrupted: whether the VM runs here is not known yet */
     STANDBY_ACTIVE,
     STANDBY_FAILED, /* the primary is lost and there is nothing to activate */
 };
@@ -118,9 +120,19 @@ void standby_net_arrive(struct standby *s);
 int standby_watch_init(struct standby *s) MUST_CHECK;
 /** The detector's deadline or the lease changed. */
 void standby_watch(struct standby *s);
+/** standby_watch is called after `ns`, instead of when it would have been. */
+void standby_watch_after(struct standby *s, int64_t ns);
 void standby_takeover_now(struct standby *s, const char *why);
 void standby_force(struct standby *s, json_int_t id);
 bool standby_can_activate(const struct standby *s);
+
+/* standby_active.c */
+enum standby_vm { STANDBY_VM_HERE, STANDBY_VM_ABSENT, STANDBY_VM_UNKNOWN };
+/** Asks the hypervisor. While it cannot tell, the degraded state "hypervisor" says so. */
+enum standby_vm standby_look_for_vm(struct standby *s);
+/** The look in the phases ACTIVE, every STANDBY_ACTIVE_NS, and UNSURE. */
+#define STANDBY_ACTIVE_NS (2 * NS_PER_S)
+void standby_watch_active(struct standby *s);
 
 /* standby_export.c */
 void standby_export(struct standby *s, const json_t *request, json_int_t id);

@@ -69,23 +69,28 @@ static void refuse(struct standby *s, struct link *link, const struct refusal *w
 /** The VM was, or may have been, activated here. */
 static void judge_activated(struct standby *s, struct refusal *why)
 {
-    struct hv_info info;
-    struct err err;
-
     if (s->phase == STANDBY_ACTIVATING || s->forced) {
         REFUSE(why, WIRE_REJECT_BUSY, "a takeover is under way here");
         return;
     }
     if (s->rec.state != VM_ACTIVATING && s->rec.state != VM_ACTIVE)
         return;
-    if (hv_find(s->hv, s->child.uuid_text, &info, &err) == 0)
+    switch (standby_look_for_vm(s)) {
+    case STANDBY_VM_HERE:
         REFUSE(why, WIRE_REJECT_FENCED, "the VM runs here under generation %llu",
                (unsigned long long)s->rec.generation);
-    else
+        break;
+    case STANDBY_VM_ABSENT:
         REFUSE(
             why, WIRE_REJECT_FAILED,
             "the VM was taken over here but does not run here now: decide which copy is good, then "
             "'remusctl --backup forget' here");
+        break;
+    case STANDBY_VM_UNKNOWN:
+        REFUSE(why, WIRE_REJECT_BUSY,
+               "the VM was taken over here, and the hypervisor cannot tell whether it runs");
+        break;
+    }
 }
 
 /** "HOST" of "HOST:PORT" is equal. */

@@ -12,7 +12,7 @@ static const char *state_name(const struct standby *s)
         [STANDBY_WAITING] = "waiting", [STANDBY_RECEIVING] = "receiving",
         [STANDBY_READY] = "standby",   [STANDBY_SUSPECT] = "suspect",
         [STANDBY_ACTIVE] = "active",   [STANDBY_ACTIVATING] = "activating",
-        [STANDBY_FAILED] = "failed",
+        [STANDBY_FAILED] = "failed",   [STANDBY_UNSURE] = "activating",
     };
     if (s->phase == STANDBY_WAITING && s->rec.state == VM_RELEASED)
         return "released";

@@ -10,10 +10,9 @@
  * is silent) and every lease ever granted plus the margin (the primary, if it lives, has stopped
  * the VM). A HANDOVER is the primary's own word and needs neither.
  */
-#define RETRY_MS  1000
-#define ACTIVE_MS 2000
+#define RETRY_MS 1000
 
-static void arm(struct standby *s, int64_t ns)
+void standby_watch_after(struct standby *s, int64_t ns)
 {
     struct timeval tv = mono_span_tv(ns);
     event_add(s->watch_ev, &tv);
@@ -55,21 +54,10 @@ static void suspect(struct standby *s, struct mono now)
     }
     struct mono at = activation_time(s);
     if (mono_before(now, at)) {
-        arm(s, mono_sub(at, now));
+        standby_watch_after(s, mono_sub(at, now));
         return;
     }
     standby_takeover_now(s, s->forced ? "ordered by the operator" : "the primary is silent");
-}
-
-static void watch_active(struct standby *s)
-{
-    struct hv_info info;
-    struct err err;
-    if (hv_find(s->hv, s->child.uuid_text, &info, &err) < 0 && errno == ENOENT)
-        child_degrade(&s->child, "vm-gone", "the VM that was resumed here is gone");
-    else
-        child_restore(&s->child, "vm-gone");
-    arm(s, ACTIVE_MS * NS_PER_MS);
 }
 
 /** Nothing is promised yet; but a dead host closes no connection, and half a copy must not stay in
@@ -79,9 +67,9 @@ static void watch_receiving(struct standby *s, struct mono now)
     int64_t left = s->conf->detector_ceiling_ms * NS_PER_MS - mono_sub(now, link_heard(s->link));
 
     if (left > 0)
-        arm(s, left);
+        standby_watch_after(s, left);
     else if (link_has_input(s->link)) /* late ourselves */
-        arm(s, RETRY_MS * NS_PER_MS);
+        standby_watch_after(s, RETRY_MS * NS_PER_MS);
     else
         standby_link_lost(s, "the primary is silent");
 }
@@ -90,8 +78,8 @@ void standby_watch(struct standby *s)
 {
     struct mono now = mono_now();
 
-    if (s->phase == STANDBY_ACTIVE) {
-        watch_active(s);
+    if (s->phase == STANDBY_ACTIVE || s->phase == STANDBY_UNSURE) {
+        standby_watch_active(s);
         return;
     }
     if (s->phase == STANDBY_RECEIVING && s->link) {
@@ -107,7 +95,7 @@ void standby_watch(struct standby *s)
     /* Late ourselves: what waits in the socket was sent in time. Once; then it had its turn. */
     if (s->link && link_has_input(s->link) && !s->forced && s->deferred.ns != s->detector.last.ns) {
         s->deferred = s->detector.last;
-        arm(s, NS_PER_MS);
+        standby_watch_after(s, NS_PER_MS);
         return;
     }
     /* A large record takes its time on a slow link, and its parts show life as well; but not for
@@ -123,7 +111,7 @@ void standby_watch(struct standby *s)
         s->phase = STANDBY_READY;
         child_restore(&s->child, "primary-silent");
     }
-    arm(s, mono_sub(detector_deadline(&s->detector), now));
+    standby_watch_after(s, mono_sub(detector_deadline(&s->detector), now));
 }
 
 static void on_watch(evutil_socket_t fd, short what, void *arg)
@@ -178,7 +166,7 @@ static void activated(struct standby *s, const char *why)
     child_reply_ok(&s->child, s->failover_id, NULL);
     s->failover_id = 0;
     standby_status_send(s);
-    arm(s, ACTIVE_MS * NS_PER_MS);
+    standby_watch_after(s, STANDBY_ACTIVE_NS);
 }
 
 static void activation_failed(struct standby *s, const struct err *err)
@@ -189,7 +177,7 @@ static void activation_failed(struct standby *s, const struct err *err)
         standby_release(s, WIRE_BYE_FAILED, err->text);
         return;
     }
-    arm(s, RETRY_MS * NS_PER_MS);
+    standby_watch_after(s, RETRY_MS * NS_PER_MS);
 }
 
 /** Nothing of the session counts any more, except a HANDOVER that waits for its answer. */
@@ -213,7 +201,7 @@ void standby_takeover_now(struct standby *s, const char *why)
             /* Not durable: not allowed. Try again. */
             child_degrade(&s->child, "activation",
                           "takeover waits: the new generation is not durable");
-            arm(s, RETRY_MS * NS_PER_MS);
+            standby_watch_after(s, RETRY_MS * NS_PER_MS);
             return;
         }
         s->phase = STANDBY_ACTIVATING;

@@ -17,13 +17,13 @@ WATCH_S = 1.5  # longer than a status of the VM's process is old
 class Faulty:
     """A protected VM; the hypervisor of host `at` obeys the rules of a file. B is in no hurry to take over."""
 
-    def __init__(self, rig, rule="", at="A", **b_conf):
+    def __init__(self, rig, rule="", at="A", fault="", **b_conf):
         self.rig = rig
         self.rules = os.path.join(rig.dir, "rules")
         self.write(rule)
         backend = {h: {"backend": "fault", "backend_conf": f"sim:{rig.sim_dir(h)}"} for h in "AB"}
         patient = {"detector_floor_ms": 10000, "detector_ceiling_ms": 20000, **b_conf}
-        env = {at: {"REMUS_HV_FAULT_FILE": self.rules}}
+        env = {at: {"REMUS_HV_FAULT_FILE": self.rules, "REMUS_FAULT": fault}}
         self.a, self.b, self.vm = rig.protected_pair(
             a_conf=backend["A"], b_conf={**backend["B"], **patient}, a_env=env.get("A"), b_env=env.get("B"))
 
@@ -37,8 +37,8 @@ class Faulty:
         yield
         self.write("")
 
-    def causes(self):
-        return {d["cause"] for d in self.a.status(self.vm.uuid)["degraded"]}
+    def causes(self, daemon=None):
+        return {d["cause"] for d in (daemon or self.a).status(self.vm.uuid)["degraded"]}
 
     def runs_at_a(self):
         return self.rig.ask_vm("A", self.vm.uuid, "info")["running"]
@@ -201,6 +201,36 @@ def test_forget_while_nobody_knows_whether_the_vm_runs():
         reply = pair.b.call("forget", vm=pair.vm.uuid)
         assert not reply["ok"] and reply["code"] == "refused", reply
         assert pair.b.state(pair.vm.uuid) == "active"
+
+
+def test_resumed_vm_that_nobody_can_look_at_for_a_while():
+    """Neither is it said to be gone then, nor to be back."""
+    with faulty(at="B", detector_floor_ms=900) as pair:
+        b = pair.b
+        pair.rig.power_cut(pair.a, pair.vm)
+        wait_for("B runs the VM", lambda: b.state(pair.vm.uuid) == "active")
+        with pair.rule("find EIO"):
+            wait_for("it is told", lambda: pair.causes(b) == {"hypervisor"})
+        wait_for("all is well", lambda: pair.causes(b) == set())
+        pair.rig.ask_vm("B", pair.vm.uuid, "shutdown")
+        wait_for("it is gone", lambda: pair.causes(b) == {"vm-gone"})
+        with pair.rule("find EIO"):
+            wait_for("it is told", lambda: pair.causes(b) == {"hypervisor", "vm-gone"})
+        wait_for("it is looked at again", lambda: pair.causes(b) == {"vm-gone"})
+
+
+def test_takeover_interrupted_and_nobody_can_look_whether_the_vm_runs():
+    """B's process dies having resumed the VM, before it has written that down; A asks meanwhile."""
+    with faulty(rule="find EIO", at="B", fault="backup_activated:1:kill", detector_floor_ms=900) as pair:
+        b = pair.b
+        assert not b.call("failover", vm=pair.vm.uuid, force=True)["ok"], "its process died"
+        wait_for("it is told", lambda: pair.causes(b) == {"hypervisor"})
+        assert b.state(pair.vm.uuid) == "activating" and not b.status(pair.vm.uuid)["protected"]
+        wait_for("A is told", lambda: [e for e in pair.a.saw("unprotected") if "cannot tell" in e["text"]])
+        assert not pair.runs_at_a()
+        pair.write("")
+        wait_for("B knows", lambda: b.state(pair.vm.uuid) == "active" and pair.causes(b) == set())
+        wait_for("the stale copy is destroyed", lambda: not pair.vm.alive())
 
 
 if __name__ == "__main__":
