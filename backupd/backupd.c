@@ -76,32 +76,53 @@ static void on_session(int fd, const struct uuid *uuid, void *arg)
     close(fd);
 }
 
-static bool was_activated(struct backupd *d, const struct uuid *uuid)
+/** A record that cannot be read is the child's to tell. */
+static bool may_be_activated(const struct backupd *d, const struct uuid *uuid)
 {
     struct vmrecord rec;
     struct err err;
     bool found;
-    return vmrecord_load(d->conf->state_dir, uuid, &rec, &found, &err) == 0 && found &&
-           (rec.state == VM_ACTIVE || rec.state == VM_ACTIVATING);
+    return vmrecord_load(d->conf->state_dir, uuid, &rec, &found, &err) < 0 ||
+           (found && (rec.state == VM_ACTIVE || rec.state == VM_ACTIVATING));
 }
 
-static void on_child_gone(struct vm_child *child, bool on_purpose, int wait_status, void *arg)
+static void on_child_gone(struct vm_child *child, const char *how, void *arg)
+{
+    static const char lost[] = "its replica is lost, the primary has to copy again";
+    static const char unwatched[] = "nobody watches the VM until it is back";
+    struct backupd *d = arg;
+    struct err why;
+    bool again = how && may_be_activated(d, &child->uuid);
+
+    if (how) {
+        (void)err_set(&why, "", "the VM's process ended unexpectedly (%s): %s", how,
+                      again ? unwatched : lost);
+        supervisor_event(d->sup, child, LOG_LEVEL_ERROR, "child-died", "%s", why.text);
+    }
+    if (again) /* the VM runs by itself; its child only watches it */
+        supervisor_respawn_later(d->sup, &child->uuid, child->name, why.text);
+    else
+        free_number(d, &child->uuid);
+}
+
+static void watch_again(struct backupd *d, const struct uuid *uuid, const char *name)
+{
+    struct err err;
+
+    if (supervisor_spawn(d->sup, uuid, name, &err))
+        return;
+    log_errx("%s", err.text);
+    supervisor_respawn_later(d->sup, uuid, name, err.text);
+}
+
+static void on_respawn(const struct uuid *uuid, const char *name, void *arg)
 {
     struct backupd *d = arg;
-    struct err err;
-    (void)wait_status;
 
-    if (!on_purpose)
-        supervisor_event(d->sup, child, LOG_LEVEL_ERROR, "child-died",
-                         "the VM's process ended unexpectedly: its replica is lost, the primary "
-                         "has to copy again");
-    if (!on_purpose && was_activated(d, &child->uuid)) {
-        /* The VM runs by itself; its child only watches it. */
-        if (!supervisor_spawn(d->sup, &child->uuid, child->name, &err))
-            log_errx("%s", err.text);
-        return;
-    }
-    free_number(d, &child->uuid);
+    if (may_be_activated(d, uuid))
+        watch_again(d, uuid, name);
+    else
+        free_number(d, uuid);
 }
 
 /** As hv_check_absent; what says EEXIST tells the operator why. */
@@ -142,6 +163,8 @@ static void forget(struct backupd *d, struct ctl_conn *conn, json_t *request)
     } else if (vmrecord_remove(d->conf->state_dir, &uuid, &err) < 0) {
         ctl_reply_err(conn, "failed", &err);
     } else {
+        supervisor_respawn_never(d->sup, &uuid);
+        free_number(d, &uuid);
         ctl_reply_ok(conn);
     }
     json_decref(cmd);
@@ -212,12 +235,10 @@ static void on_stop(void *arg)
 static void show_activated(const struct vmrecord *rec, void *arg)
 {
     struct backupd *d = arg;
-    struct err err;
     if (rec->state != VM_ACTIVE && rec->state != VM_ACTIVATING)
         return;
     (void)vm_number(d, &rec->uuid);
-    if (!supervisor_spawn(d->sup, &rec->uuid, rec->name, &err))
-        log_errx("%s", err.text);
+    watch_again(d, &rec->uuid, rec->name);
 }
 
 static int start_supervisor(struct backupd *d, const char *const *options, struct err *err)
@@ -231,6 +252,7 @@ static int start_supervisor(struct backupd *d, const char *const *options, struc
                                          .child_options = options,
                                          .on_command = on_command,
                                          .on_child_gone = on_child_gone,
+                                         .on_respawn = on_respawn,
                                          .on_stop = on_stop,
                                          .stop_ms = SHUTDOWN_MS,
                                          .arg = d};

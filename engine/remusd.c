@@ -14,7 +14,6 @@
 #include "engine/detect/vmrecord.h"
 #include "engine/hv/hv.h"
 #include "engine/remusd_request.h"
-#include "engine/respawn.h"
 
 /* A child says goodbye to its backup within this (primary_leave.c waits 3 s). */
 #define SHUTDOWN_MS 5000
@@ -24,7 +23,6 @@ struct remusd {
     struct event_base *base;
     struct supervisor *sup;
     struct hv *hv;
-    struct respawn *respawn;
 };
 
 static void protect(struct remusd *d, struct ctl_conn *conn, json_t *request)
@@ -95,6 +93,7 @@ static void unprotect_absent(struct remusd *d, struct ctl_conn *conn, const stru
         ctl_reply_err(conn, "failed", &err);
     } else {
         log_warnx("%s is not here any more: its record is dropped", rec->name);
+        supervisor_respawn_never(d->sup, &rec->uuid);
         ctl_reply_ok(conn);
     }
 }
@@ -144,7 +143,7 @@ static void resume(const struct uuid *uuid, const char *name, void *arg)
     if (!child) {
         if (errno != EEXIST) {
             log_errx("%s", err.text);
-            respawn_later(d->respawn, uuid, name);
+            supervisor_respawn_later(d->sup, uuid, name, err.text);
         }
         return;
     }
@@ -166,17 +165,17 @@ static void resume_later(const struct uuid *uuid, const char *name, void *arg)
         resume(uuid, name, d);
 }
 
-static void on_child_gone(struct vm_child *child, bool on_purpose, int wait_status, void *arg)
+static void on_child_gone(struct vm_child *child, const char *how, void *arg)
 {
     struct remusd *d = arg;
+    struct err why;
 
-    if (on_purpose)
+    if (!how)
         return;
-    supervisor_event(
-        d->sup, child, LOG_LEVEL_ERROR, "child-died",
-        "the VM's process ended unexpectedly (status 0x%x): not protected until it is back",
-        (unsigned)wait_status);
-    respawn_later(d->respawn, &child->uuid, child->name);
+    (void)err_set(&why, "",
+                  "the VM's process ended unexpectedly (%s): not protected until it is back", how);
+    supervisor_event(d->sup, child, LOG_LEVEL_ERROR, "child-died", "%s", why.text);
+    supervisor_respawn_later(d->sup, &child->uuid, child->name, why.text);
 }
 
 static void resume_record(const struct vmrecord *rec, void *arg)
@@ -195,6 +194,7 @@ static int start(struct remusd *d, const char *const *options, struct err *err)
                                          .child_options = options,
                                          .on_command = on_command,
                                          .on_child_gone = on_child_gone,
+                                         .on_respawn = resume_later,
                                          .stop_ms = SHUTDOWN_MS,
                                          .arg = d};
 
@@ -204,9 +204,6 @@ static int start(struct remusd *d, const char *const *options, struct err *err)
     d->sup = supervisor_new(&args, err);
     if (!d->sup)
         return -1;
-    d->respawn = respawn_new(d->base, resume_later, d);
-    if (!d->respawn)
-        return err_errno(err, "", "start");
     return vmrecord_each(d->conf->state_dir, resume_record, d, err);
 }
 
@@ -224,7 +221,6 @@ int remusd_run(const struct remusd_conf *conf, const char *config)
     else
         event_base_dispatch(d.base);
     supervisor_free(d.sup);
-    respawn_free(d.respawn);
     hv_close(d.hv);
     event_base_free(d.base);
     return rc < 0;

@@ -201,15 +201,11 @@ static void backup_fields(struct table *t, const json_t *vm)
           ahead(vm, "activation_in_ms", "not possible", "possible", "possible in "));
 }
 
-void status_print_detail(const json_t *vm)
+/* What the VM's process says of it. */
+static void process_fields(struct table *t, const json_t *vm)
 {
-    struct table *t = table_new(2);
     bool primary = strcmp(text_str(vm, "role").s, "primary") == 0;
 
-    printf("%s (%s)\n", text_str(vm, "name").s, text_str(vm, "uuid").s);
-    field(t, "state", text_str(vm, "state"));
-    field(t, "protected",
-          text_of("%s", json_is_true(json_object_get(vm, "protected")) ? "yes" : "no"));
     field(t, "role",
           text_of("%s, generation %s, backend %s, process %s", text_str(vm, "role").s,
                   text_num(vm, "generation", 0).s, text_str(vm, "backend").s,
@@ -223,6 +219,20 @@ void status_print_detail(const json_t *vm)
                   text_num(vm, "held_frames", 0).s, text_bytes(vm, "held_bytes").s,
                   text_num(vm, "dropped_frames", 0).s));
     field(t, "detector", text_of("time-out %s", text_ms(vm, "detector_timeout_ms").s));
+}
+
+void status_print_detail(const json_t *vm)
+{
+    struct table *t = table_new(2);
+
+    printf("%s (%s)\n", text_str(vm, "name").s, text_str(vm, "uuid").s);
+    field(t, "state", text_str(vm, "state"));
+    field(t, "protected",
+          text_of("%s", json_is_true(json_object_get(vm, "protected")) ? "yes" : "no"));
+    if (json_object_get(vm, "generation"))
+        process_fields(t, vm);
+    else /* it has no process, or one that has said nothing yet */
+        field(t, "role", text_str(vm, "role"));
     notes(t, vm);
     table_print(t);
 }

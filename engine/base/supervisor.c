@@ -21,8 +21,9 @@ static void child_free(struct vm_child *child)
     free(child);
 }
 
-static void report_death(const struct vm_child *child, int wait_status)
+static void bury(struct vm_child *child, int wait_status)
 {
+    struct supervisor *s = child->supervisor;
     char how[80];
 
     if (WIFSIGNALED(wait_status))
@@ -30,21 +31,11 @@ static void report_death(const struct vm_child *child, int wait_status)
                  strsignal(WTERMSIG(wait_status)));
     else
         snprintf(how, sizeof(how), "exit status %d", WEXITSTATUS(wait_status));
-    supervisor_event(child->supervisor, child, LOG_LEVEL_ERROR, "child-died",
-                     "VM child %d died: %s", (int)child->pid, how);
-}
-
-static void bury(struct vm_child *child, int wait_status)
-{
-    struct supervisor *s = child->supervisor;
-
     if (child->chan)
         chan_drain(child->chan); /* its last words: a reply, "done" */
     TAILQ_REMOVE(&s->children, child, link);
     supervisor_fail_asked(child);
-    if (!child->done)
-        report_death(child, wait_status);
-    s->args.on_child_gone(child, child->done, wait_status, s->args.arg);
+    s->args.on_child_gone(child, child->done ? NULL : how, s->args.arg);
     child_free(child);
     if (s->stopping && TAILQ_EMPTY(&s->children))
         event_base_loopexit(s->args.base, NULL);
@@ -92,7 +83,8 @@ static int start(struct supervisor *s, struct err *err)
 
     s->sigchld = evsignal_new(base, SIGCHLD, on_sigchld, s);
     s->watch = event_new(base, -1, EV_PERSIST, on_watch, s);
-    if (!s->sigchld || !s->watch || event_add(s->sigchld, NULL) ||
+    s->respawn = respawn_new(base, s->args.on_respawn, s->args.arg);
+    if (!s->sigchld || !s->watch || !s->respawn || event_add(s->sigchld, NULL) ||
         event_add(s->watch, &(struct timeval){.tv_usec = WATCH_MS * 1000}) ||
         supervisor_stop_init(s)) {
         errno = ENOMEM;
@@ -134,6 +126,7 @@ void supervisor_free(struct supervisor *s)
         child_free(child);
     }
     ctl_server_free(s->ctl);
+    respawn_free(s->respawn);
     for (size_t i = 0; i < ARRAY_LEN(events); i++) {
         if (events[i])
             event_free(events[i]);
@@ -183,6 +176,7 @@ static int launch(struct supervisor *s, struct vm_child *child)
         close(fd);
     }
     TAILQ_INSERT_TAIL(&s->children, child, link);
+    respawn_cancel(s->respawn, &child->uuid);
     return 0;
 }
 
@@ -204,4 +198,15 @@ struct vm_child *supervisor_spawn(struct supervisor *s, const struct uuid *uuid,
     err_errno(err, NULL, "cannot start a process for VM %s", name[0] ? name : text);
     free(child);
     return NULL;
+}
+
+void supervisor_respawn_later(struct supervisor *s, const struct uuid *uuid, const char *name,
+                              const char *why)
+{
+    respawn_later(s->respawn, uuid, name, why);
+}
+
+void supervisor_respawn_never(struct supervisor *s, const struct uuid *uuid)
+{
+    respawn_cancel(s->respawn, uuid);
 }

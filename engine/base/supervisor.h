@@ -51,10 +51,13 @@ typedef void (*supervisor_command_cb)(struct ctl_conn *conn, const char *cmd, js
 
 /**
  * `child` ended and is out of the table already, so that a new one may be spawned for the VM; it
- * is freed after the call. `on_purpose`: it said so ("done"). `wait_status` as from waitpid.
+ * is freed after the call. `how` is NULL when it said before that it would ("done"), else words
+ * such as "exit status 1": the callback then reports the event "child-died".
  */
-typedef void (*supervisor_gone_cb)(struct vm_child *child, bool on_purpose, int wait_status,
-                                   void *arg);
+typedef void (*supervisor_gone_cb)(struct vm_child *child, const char *how, void *arg);
+
+/** The pause after supervisor_respawn_later is over: spawn it, unless nobody wants it any more. */
+typedef void (*supervisor_respawn_cb)(const struct uuid *uuid, const char *name, void *arg);
 
 /** Strings and arrays must outlive the supervisor. */
 struct supervisor_args {
@@ -68,6 +71,7 @@ struct supervisor_args {
     const char *const *child_options; /* NULL-ended, put before "--child UUID"; e.g. the config */
     supervisor_command_cb on_command;
     supervisor_gone_cb on_child_gone;
+    supervisor_respawn_cb on_respawn;
     void (*on_stop)(void *arg); /* the daemon stops: what it ends first; NULL: nothing */
     int stop_ms;                /* how long it then waits for its children */
     void *arg;
@@ -90,6 +94,17 @@ void supervisor_free(struct supervisor *s); /* NULL is allowed */
  */
 struct vm_child *supervisor_spawn(struct supervisor *s, const struct uuid *uuid, const char *name,
                                   struct err *err) MUST_CHECK;
+
+/**
+ * The VM has no child although it should: on_respawn is called after a pause
+ * (engine/base/respawn.h). Until it has one, `list` and `status` show the VM, as not protected
+ * because of `why`.
+ */
+void supervisor_respawn_later(struct supervisor *s, const struct uuid *uuid, const char *name,
+                              const char *why);
+
+/** Nobody wants it any more. */
+void supervisor_respawn_never(struct supervisor *s, const struct uuid *uuid);
 
 /** NULL when that VM has no child. */
 struct vm_child *supervisor_find(struct supervisor *s, const struct uuid *uuid);

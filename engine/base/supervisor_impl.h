@@ -3,6 +3,7 @@
 #define REMUS_SUPERVISOR_IMPL_H
 
 #include "engine/base/events.h"
+#include "engine/base/respawn.h"
 #include "engine/base/supervisor.h"
 
 /*
@@ -28,6 +29,7 @@ struct supervisor {
     struct ctl_server *ctl;
     struct event *sigchld, *sigterm, *sigint, *watch, *deadline;
     struct vm_children children;
+    struct respawn *respawn; /* the VMs that should have a child */
     struct asked_list asked;
     struct events events;
     json_int_t last_id;

@@ -2,6 +2,7 @@
 #include "engine/base/supervisor_impl.h"
 
 #include <string.h>
+#include <strings.h>
 #include <unistd.h>
 
 struct vm_child *supervisor_find(struct supervisor *s, const struct uuid *uuid)
@@ -110,21 +111,50 @@ static json_t *status_of(const struct vm_child *child)
     return status;
 }
 
-static void answer_status(struct supervisor *s, struct ctl_conn *conn, const json_t *request)
+/* Of those that have no child; `vm` names one of them, NULL: all. */
+struct waiting {
+    const struct supervisor *supervisor;
+    const char *vm;
+    json_t *vms;
+};
+
+static void add_waiting(const struct respawn_wait *w, void *arg)
 {
-    json_t *vms = json_array();
+    struct waiting *all = arg;
+    char uuid[UUID_TEXT_LEN + 1];
+    json_int_t for_ms = mono_sub(mono_now(), w->since) / NS_PER_MS;
+
+    uuid_format(&w->uuid, uuid);
+    if (all->vm && strcasecmp(all->vm, uuid) != 0 && strcmp(all->vm, w->name) != 0)
+        return;
+    json_array_append_new(all->vms, json_pack("{s:s, s:s, s:s, s:s, s:b, s:I, s:[{s:s, s:s, s:I}]}",
+                                              "role", all->supervisor->args.role, "uuid", uuid,
+                                              "name", w->name, "state", "restarting", "protected",
+                                              0, "age_ms", for_ms, "degraded", "cause",
+                                              "no-process", "text", w->why, "for_ms", for_ms));
+}
+
+static json_t *statuses(struct supervisor *s, const char *vm)
+{
+    struct waiting waiting = {s, vm, json_array()};
     struct vm_child *child;
 
-    if (json_object_get(request, "vm")) {
-        child = supervisor_lookup(s, conn, request);
-        if (!child) {
-            json_decref(vms);
-            return;
-        }
-        json_array_append_new(vms, status_of(child));
-    } else {
-        for (child = TAILQ_FIRST(&s->children); child; child = TAILQ_NEXT(child, link))
-            json_array_append_new(vms, status_of(child));
+    for (child = TAILQ_FIRST(&s->children); child; child = TAILQ_NEXT(child, link)) {
+        if (!vm || strcmp(vm, child->name) == 0 || strcasecmp(vm, child->uuid_text) == 0)
+            json_array_append_new(waiting.vms, status_of(child));
+    }
+    respawn_each(s->respawn, add_waiting, &waiting);
+    return waiting.vms;
+}
+
+static void answer_status(struct supervisor *s, struct ctl_conn *conn, const json_t *request)
+{
+    json_t *vms = statuses(s, json_string_value(json_object_get(request, "vm")));
+
+    if (json_object_get(request, "vm") && json_array_size(vms) != 1) { /* it has the words for it */
+        json_decref(vms);
+        (void)supervisor_lookup(s, conn, request);
+        return;
     }
     ctl_reply(conn, json_pack("{s:b, s:o}", "ok", 1, "vms", vms));
 }

@@ -94,6 +94,13 @@ def backup_status(**changes):
     return dict(status, **changes)
 
 
+def waiting_status():
+    """Of a VM whose process is to be started again."""
+    return {"role": "primary", "uuid": "11111111-2222-3333-4444-555555555555", "name": "web", "age_ms": 40,
+            "state": "restarting", "protected": False,
+            "degraded": [{"cause": "no-process", "text": "it died", "for_ms": 40}]}
+
+
 def event(number, text, **changes):
     return dict({"time": f"2026-01-01T00:00:{number:02d}Z", "mono_ns": number * 10**9,
                  "uuid": "11111111-2222-3333-4444-555555555555", "name": "web", "role": "primary",

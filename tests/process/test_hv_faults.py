@@ -68,13 +68,48 @@ def test_hypervisor_away_for_a_while():
         pair.wait_protected()
 
 
+def states_without_a_process(daemon, vm, deaths=8):
+    """It dies again and again: what its VM's status is meanwhile."""
+    daemon.kill_child(vm.uuid)
+    wait_for("it died", lambda: daemon.saw("child-died"))
+    states = {}
+    while len(daemon.saw("child-died")) < deaths:
+        status = daemon.status(vm.uuid)
+        assert status and not status["protected"], status
+        assert [v["uuid"] for v in daemon.call("list")["vms"]] == [vm.uuid]
+        states[status["state"]] = {d["cause"]: d["text"] for d in status["degraded"]}
+    return states
+
+
+def test_vm_without_a_process_at_the_primary():
+    """It is listed, as not protected, and why; and each death is told once."""
+    with faulty() as pair:
+        with pair.rule("open ENOENT"):
+            states = states_without_a_process(pair.a, pair.vm)
+            assert "killed" in pair.a.saw("child-died")[0]["text"], pair.a.events()
+            assert "exit status 0" in states["restarting"]["no-process"], states
+            assert abs(len(pair.a.saw("child-died")) - len(pair.a.saw("not-resumed"))) <= 1, pair.a.events()
+        pair.wait_protected()
+
+
+def test_vm_without_a_process_at_the_backup():
+    """It runs, and nobody watches it."""
+    with faulty(at="B", detector_floor_ms=900) as pair:
+        pair.rig.power_cut(pair.a, pair.vm)
+        wait_for("B runs the VM", lambda: pair.b.state(pair.vm.uuid) == "active")
+        with pair.rule("open ENOENT"):
+            states = states_without_a_process(pair.b, pair.vm)
+            assert "nobody watches" in states["restarting"]["no-process"], states
+        wait_for("all is well", lambda: pair.b.state(pair.vm.uuid) == "active" and pair.causes(pair.b) == set())
+
+
 def test_unprotected_while_its_process_waits_to_be_started():
     """What was to be started again for it is not, once nobody wants it any more."""
     with faulty() as pair:
         with pair.rule("open ENOENT"):
             pair.a.kill_child(pair.vm.uuid)
             wait_for("the pauses have grown", lambda: len(pair.a.saw("not-resumed")) >= 8 and
-                     pair.a.status(pair.vm.uuid) is None)
+                     pair.a.state(pair.vm.uuid) == "restarting")
         before, last = [e["mono_ns"] / 1e9 for e in pair.a.saw("not-resumed")][-2:]
         assert pair.a.call("unprotect", vm=pair.vm.uuid)["ok"]
         time.sleep(3 * (last - before))

@@ -12,7 +12,7 @@ from pathlib import Path
 
 sys.path.insert(0, str(Path(__file__).resolve().parent.parent))
 import tap
-from fake_daemon import FakeDaemon, backup_status, event, primary_status
+from fake_daemon import FakeDaemon, backup_status, event, primary_status, waiting_status
 
 PROGRAM = Path(os.environ.get("REMUS_BUILD", "build")) / "remusctl"
 SCRATCH = tempfile.TemporaryDirectory(prefix="ctl")
@@ -186,6 +186,14 @@ def status_tells_how_the_vm_is_stopped():
             expect(run("status", "web"), OK, line)
 
 
+def status_of_a_vm_without_a_process():
+    with FakeDaemon(REMUSD, always({"ok": True, "vms": [waiting_status()]})):
+        told = ["restarting", "degraded: no-process: it died (for 40 ms)"]
+        expect(run("status"), OK, told)
+        detail = expect(run("status", "web"), UNPROTECTED, told).stdout
+        assert "lease" not in detail and "stopped" not in detail, detail
+
+
 def status_of_an_unknown_vm():
     unknown = {"ok": False, "code": "unknown-vm", "error": "no VM web", "hint": ""}
     with FakeDaemon(REMUSD, always(unknown)):
@@ -333,7 +341,8 @@ def every_command_has_help():
 TESTS = [protect_sends_what_was_asked, bad_command_lines_ask_nobody, refusals_are_told,
          simple_commands, export_asks_the_backup_and_waits, export_ends_at_an_explicit_time_only,
          list_and_status_join_both_daemons, status_of_one_vm_tells_by_its_exit,
-         status_tells_how_the_vm_is_stopped, status_of_an_unknown_vm, no_daemon, versions, events_in_order_of_time,
+         status_tells_how_the_vm_is_stopped, status_of_a_vm_without_a_process, status_of_an_unknown_vm, no_daemon,
+         versions, events_in_order_of_time,
          events_follow_until_the_end, protect_waits_and_shows_progress, protect_stops_waiting,
          hostile_replies, half_an_answer, silence, wrong_types_are_shown_as_unknown,
          names_cannot_command_the_terminal, every_command_has_help]

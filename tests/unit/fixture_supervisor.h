@@ -100,21 +100,29 @@ static int fd;
 
 static struct {
     int count, stops;
-    bool on_purpose, respawn;
-    int status;
+    bool on_purpose, respawn, respawn_later;
+    char how[80];
     char name[SUPERVISOR_NAME_MAX];
 } gone;
 
-static inline void on_gone(struct vm_child *child, bool on_purpose, int wait_status, void *arg)
+static inline void on_gone(struct vm_child *child, const char *how, void *arg)
 {
     assert_ptr_equal(arg, &gone);
     gone.count++;
-    gone.on_purpose = on_purpose;
-    gone.status = wait_status;
+    gone.on_purpose = !how;
+    snprintf(gone.how, sizeof(gone.how), "%s", how ? how : "");
     snprintf(gone.name, sizeof(gone.name), "%s", child->name);
     if (gone.respawn)
         assert_non_null(supervisor_spawn(sup, &child->uuid, child->name, &err));
     gone.respawn = false;
+    if (gone.respawn_later)
+        supervisor_respawn_later(sup, &child->uuid, child->name, "it died");
+}
+
+static inline void on_respawn(const struct uuid *uuid, const char *name, void *arg)
+{
+    assert_ptr_equal(arg, &gone);
+    assert_non_null(supervisor_spawn(sup, uuid, name, &err));
 }
 
 static inline void on_stop(void *arg)
@@ -154,6 +162,7 @@ static inline int set_up(void **state)
         .control_socket = path,
         .on_command = on_command,
         .on_child_gone = on_gone,
+        .on_respawn = on_respawn,
         .on_stop = on_stop,
         .stop_ms = 60000,
         .arg = &gone,

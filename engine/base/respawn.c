@@ -1,12 +1,11 @@
 /* SPDX-License-Identifier: GPL-2.0-or-later */
-#include "engine/respawn.h"
+#include "engine/base/respawn.h"
 
 #include <stdio.h>
 #include <stdlib.h>
 #include <sys/queue.h>
 
 #include "engine/base/log.h"
-#include "engine/base/mono.h"
 
 #define FIRST_MS 10
 #define LAST_MS  5000
@@ -17,10 +16,8 @@ struct entry {
     LIST_ENTRY(entry) link;
     struct respawn *owner;
     struct event *ev;
-    struct uuid uuid;
-    char name[64];
+    struct respawn_wait wait; /* since: the last death, also when it has been started again */
     int64_t pause_ms;
-    struct mono last;
 };
 
 struct respawn {
@@ -58,22 +55,30 @@ static void on_pause_over(evutil_socket_t fd, short what, void *arg)
     struct entry *e = arg;
     (void)fd;
     (void)what;
-    e->owner->start(&e->uuid, e->name, e->owner->arg);
+    e->owner->start(&e->wait.uuid, e->wait.name, e->owner->arg);
 }
 
-static struct entry *find_or_add(struct respawn *r, const struct uuid *uuid)
+static struct entry *find(struct respawn *r, const struct uuid *uuid)
 {
     struct entry *e;
     LIST_FOREACH(e, &r->entries, link)
     {
-        if (uuid_equal(&e->uuid, uuid))
+        if (uuid_equal(&e->wait.uuid, uuid))
             return e;
     }
+    return NULL;
+}
+
+static struct entry *find_or_add(struct respawn *r, const struct uuid *uuid)
+{
+    struct entry *e = find(r, uuid);
+    if (e)
+        return e;
     e = calloc(1, sizeof(*e));
     if (!e)
         return NULL;
     e->owner = r;
-    e->uuid = *uuid;
+    e->wait.uuid = *uuid;
     e->ev = event_new(r->base, -1, 0, on_pause_over, e);
     if (!e->ev) {
         free(e);
@@ -83,7 +88,7 @@ static struct entry *find_or_add(struct respawn *r, const struct uuid *uuid)
     return e;
 }
 
-void respawn_later(struct respawn *r, const struct uuid *uuid, const char *name)
+void respawn_later(struct respawn *r, const struct uuid *uuid, const char *name, const char *why)
 {
     struct entry *e = find_or_add(r, uuid);
     if (!e) {
@@ -91,12 +96,31 @@ void respawn_later(struct respawn *r, const struct uuid *uuid, const char *name)
         return;
     }
     struct mono now = mono_now();
-    bool in_a_row = e->pause_ms > 0 && mono_sub(now, e->last) < FORGIVEN_NS;
+    bool in_a_row = e->pause_ms > 0 && mono_sub(now, e->wait.since) < FORGIVEN_NS;
     e->pause_ms = in_a_row ? e->pause_ms * 2 : FIRST_MS;
     if (e->pause_ms > LAST_MS)
         e->pause_ms = LAST_MS;
-    e->last = now;
-    snprintf(e->name, sizeof(e->name), "%s", name);
+    e->wait.since = now;
+    snprintf(e->wait.name, sizeof(e->wait.name), "%s", name);
+    snprintf(e->wait.why, sizeof(e->wait.why), "%s", why);
     struct timeval tv = mono_span_tv(e->pause_ms * NS_PER_MS);
     event_add(e->ev, &tv);
+}
+
+void respawn_cancel(struct respawn *r, const struct uuid *uuid)
+{
+    struct entry *e = find(r, uuid);
+    if (e)
+        event_del(e->ev);
+}
+
+void respawn_each(struct respawn *r, void (*each)(const struct respawn_wait *w, void *arg),
+                  void *arg)
+{
+    struct entry *e;
+    LIST_FOREACH(e, &r->entries, link)
+    {
+        if (event_pending(e->ev, EV_TIMEOUT, NULL))
+            each(&e->wait, arg);
+    }
 }
