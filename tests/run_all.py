@@ -25,6 +25,8 @@ import tap
 ROOT = Path(__file__).resolve().parent.parent
 LIMIT_S = {"unit": 60, "fuzz": 120, "process": 300, "lint": 600, "xen": 1500}
 SLOWEST_SHOWN = 10
+# Process tests wait for timers and each other: four on two processors keep these busy for half of the time.
+WAITERS_PER_WORKER = 2
 LAB_MB = 4096  # two hosts, their emulators, and snapshots in the page cache
 # Not: warnings, and complaints of a leak check that was itself killed.
 SANITIZER_ERROR = re.compile(r"ERROR: \w+Sanitizer|runtime error:")
@@ -162,31 +164,48 @@ def show(outcome):
         sys.stdout.flush()
 
 
-def run_jobs(jobs, build, factor, workers, labs):
-    """Light ones first, then process tests, which want their processor for themselves, last what boots hosts."""
-    outcomes = []
-    phases = ([j for j in jobs if j.kind not in ("process", "xen")],
-              [j for j in jobs if j.kind == "process" and not j.alone])
-    for phase in phases:
-        with concurrent.futures.ThreadPoolExecutor(workers) as pool:
-            futures = [pool.submit(run_job, job, build, factor) for job in phase]
-            for future in concurrent.futures.as_completed(futures):
-                outcomes.append(future.result())
-                show(outcomes[-1])
-    for job in jobs:
-        if job.kind == "process" and job.alone:
-            outcomes.append(run_job(job, build, factor))
+def processor_s():
+    """Seconds of all processors together since the machine started: at work, and in all."""
+    ticks = [int(word) for word in Path("/proc/stat").read_text().split("\n", 1)[0].split()[1:9]]
+    return [seconds / os.sysconf("SC_CLK_TCK") for seconds in (sum(ticks) - ticks[3] - ticks[4], sum(ticks))]
+
+
+def run_phase(name, jobs, build, factor, width, **settings):
+    """`width` at a time; those that may take longest begin, so that none of them is alone at the end."""
+    outcomes, started, before = [], time.monotonic(), processor_s()
+    with concurrent.futures.ThreadPoolExecutor(width) as pool:
+        futures = [pool.submit(run_job, job, build, factor, **settings)
+                   for job in sorted(jobs, key=lambda job: -job.limit_s)]
+        for future in concurrent.futures.as_completed(futures):
+            outcomes.append(future.result())
             show(outcomes[-1])
-    outcomes += run_xen_jobs([j for j in jobs if j.kind == "xen"], build, factor, labs)
+    if jobs:
+        at_work, in_all = (now - then for now, then in zip(processor_s(), before))
+        print(f"{name}: {time.monotonic() - started:.1f} s, processors at work {100 * at_work / in_all:.0f} %",
+              flush=True)
+    return outcomes
+
+
+def run_jobs(jobs, build, factor, workers, labs):
+    """Light ones first, then process tests, which wait for most of their time, last what boots hosts."""
+    light = [j for j in jobs if j.kind not in ("process", "xen")]
+    process = [j for j in jobs if j.kind == "process"]
+    xen = [j for j in jobs if j.kind == "xen"]
+    with concurrent.futures.ThreadPoolExecutor(1) as aside:
+        laboratory = aside.submit(make_laboratory) if xen else None
+        outcomes = run_phase("light tests", light, build, factor, workers)
+        outcomes += run_phase("process tests", [j for j in process if not j.alone], build, factor,
+                              workers * WAITERS_PER_WORKER)
+        outcomes += run_phase("process tests, one at a time", [j for j in process if j.alone], build, factor, 1)
+        outcomes += run_xen_jobs(xen, build, factor, labs, laboratory)
     return once_more(outcomes, build, factor)
 
 
 def make_laboratory():
-    """What the xen tests boot, made once, before their time counts. If it cannot be made, they are told why and skip
-    every case: the settings that do this."""
-    print("the laboratory of the xen tests: packages and images", flush=True)
-    made = subprocess.run([sys.executable, ROOT / "tests/xen/lab", "build"], capture_output=True, text=True,
-                          stdin=subprocess.DEVNULL)
+    """What the xen tests boot, made once, beside the other tests, before their time counts. If it cannot be made,
+    they are told why and skip every case: the settings that do this."""
+    made = subprocess.run(["nice", "-n", "19", sys.executable, ROOT / "tests/xen/lab", "build"], capture_output=True,
+                          text=True, stdin=subprocess.DEVNULL)
     if made.returncode:
         return {"REMUS_NO_LAB": (made.stderr.strip().splitlines() or ["no laboratory"])[-1]}
     return {}
@@ -198,20 +217,15 @@ def room_for(labs):
     return max(1, min(labs, int(available.group(1)) // 1024 // LAB_MB))
 
 
-def run_xen_jobs(jobs, build, factor, labs):
+def run_xen_jobs(jobs, build, factor, labs, laboratory):
     """First those that run alone, which try the laboratory itself and leave booted hosts in the cache; then several
-    laboratories at a time, since each has one processor idle for half of the time. The longest begin."""
-    outcomes = []
-    settings = make_laboratory() if jobs else {}
-    phases = [(1, [job for job in jobs if job.alone]), (room_for(labs), [job for job in jobs if not job.alone])]
-    for width, phase in phases:
-        with concurrent.futures.ThreadPoolExecutor(width) as pool:
-            futures = [pool.submit(run_job, job, build, factor, **settings)
-                       for job in sorted(phase, key=lambda job: -job.limit_s)]
-            for future in concurrent.futures.as_completed(futures):
-                outcomes.append(future.result())
-                show(outcomes[-1])
-    return outcomes
+    laboratories at a time, since each has one processor idle for half of the time."""
+    if not jobs:
+        return []
+    settings = laboratory.result()
+    outcomes = run_phase("the laboratory itself", [j for j in jobs if j.alone], build, factor, 1, **settings)
+    return outcomes + run_phase("on emulated hosts", [j for j in jobs if not j.alone], build, factor, room_for(labs),
+                                **settings)
 
 
 def may_be_noise(outcome):

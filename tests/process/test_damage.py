@@ -1,5 +1,6 @@
 #!/usr/bin/python3
 # SPDX-License-Identifier: GPL-2.0-or-later
+# time-limit-s: 400
 """I5, the wire is hostile: damaged, cut and foreign bytes on the link and at the backup's port are refused with a
 reason. They cost a session at most; never a wrong image, and never the VM."""
 import os

@@ -1,5 +1,6 @@
 #!/usr/bin/python3
 # SPDX-License-Identifier: GPL-2.0-or-later
+# time-limit-s: 400
 """Protection begins, pauses and ends in every way it can, and the guest's clients notice none of it."""
 import json
 import os

@@ -1,5 +1,6 @@
 #!/usr/bin/python3
 # SPDX-License-Identifier: GPL-2.0-or-later
+# time-limit-s: 400
 """The link fails in every way a link fails, with both hosts alive: one copy speaks, no client loses anything,
 and a primary that was cut off learns that its copy is stale."""
 import os

@@ -1,5 +1,6 @@
 #!/usr/bin/python3
 # SPDX-License-Identifier: GPL-2.0-or-later
+# time-limit-s: 400
 """Daemons stop, die and come back, and what they remember in their state directories: protection goes on by itself,
 and nobody says that a VM is protected while it is not."""
 import os

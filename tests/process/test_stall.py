@@ -1,5 +1,6 @@
 #!/usr/bin/python3
 # SPDX-License-Identifier: GPL-2.0-or-later
+# time-limit-s: 400
 """Processes that stop and go on (SIGSTOP, SIGCONT), as under a debugger, a full swap or a paused host; and daemons
 that start in the wrong order."""
 import contextlib
