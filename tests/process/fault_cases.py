@@ -142,7 +142,7 @@ SPECIAL = {
     "parent_spawn": [
         Case("A", "kill", 1, refused_then_repeated, "again", session=0),
         Case("A", "fail", 1, refused_then_repeated, "again", {"A": "cannot start a process"}, session=0),
-        Case("A", "kill", 2, primary_child_killed, "again", {"A": "event child-died|child-died|died"}, then_die=True),
+        Case("A", "kill", 2, primary_child_killed, "again", {"A": "ended unexpectedly"}, then_die=True),
         Case("A", "fail", 2, primary_child_killed, "again", {"A": "cannot start a process"}),
         Case("B", "kill", 1, refused_then_repeated, "again", session=0),
         Case("B", "fail", 1, refused_then_repeated, "again", {"A": "event refused", "B": "cannot start a process"},
