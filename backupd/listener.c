@@ -11,6 +11,7 @@
 #include <unistd.h>
 
 #include "backupd/backupd.h"
+#include "engine/base/accept_pause.h"
 #include "engine/base/fault.h"
 #include "engine/base/log.h"
 #include "proto/session.h"
@@ -31,6 +32,7 @@ struct pending {
 struct listener {
     struct event_base *base;
     struct evconnlistener *lev;
+    struct accept_pause pause;
     LIST_HEAD(, pending) pending;
     size_t count;
     listener_cb on_session;
@@ -103,6 +105,7 @@ static void on_accept(struct evconnlistener *lev, evutil_socket_t fd, struct soc
     (void)sa;
     (void)len;
 
+    accept_pause_over(&l->pause);
     struct pending *p =
         FAULT(parent_accept) || l->count >= PENDING_MAX ? NULL : calloc(1, sizeof(*p));
     if (!p) {
@@ -119,6 +122,13 @@ static void on_accept(struct evconnlistener *lev, evutil_socket_t fd, struct soc
     p->ev = event_new(l->base, fd, EV_READ, on_peek, p);
     if (!p->ev || event_add(p->ev, &tv) < 0)
         drop(p, true);
+}
+
+static void on_accept_error(struct evconnlistener *lev, void *arg)
+{
+    struct listener *l = arg;
+    (void)lev;
+    accept_pause_begin(&l->pause);
 }
 
 /** "HOST:PORT", "[V6]:PORT". */
@@ -185,6 +195,12 @@ struct listener *listener_new(struct event_base *base, const char *listen, liste
         free(l);
         return NULL;
     }
+    if (accept_pause_init(&l->pause, base, l->lev, "backupd's port") < 0) {
+        (void)err_errno(err, "", "listener");
+        listener_free(l);
+        return NULL;
+    }
+    evconnlistener_set_error_cb(l->lev, on_accept_error);
     name_address(l);
     return l;
 }
@@ -200,6 +216,7 @@ void listener_free(struct listener *l)
         return;
     while (!LIST_EMPTY(&l->pending))
         drop(LIST_FIRST(&l->pending), true);
+    accept_pause_free(&l->pause);
     evconnlistener_free(l->lev);
     free(l);
 }

@@ -3,10 +3,10 @@
 #define REMUS_CTL_IMPL_H
 
 #include <event2/bufferevent.h>
-#include <event2/listener.h>
 #include <stdbool.h>
 #include <sys/queue.h>
 
+#include "engine/base/accept_pause.h"
 #include "engine/base/ctl.h"
 
 /*
@@ -33,7 +33,7 @@ TAILQ_HEAD(ctl_conns, ctl_conn);
 struct ctl_server {
     struct event_base *base;
     struct evconnlistener *listener;
-    struct event *retry; /* accepting pauses after it failed */
+    struct accept_pause pause;
     char *path;
     ctl_request_cb on_request;
     void *arg;

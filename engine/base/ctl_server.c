@@ -12,9 +12,6 @@
 #include <unistd.h>
 
 #include "engine/base/file.h"
-#include "engine/base/log.h"
-
-#define RETRY_MS 100
 
 static void refuse(int fd)
 {
@@ -35,29 +32,19 @@ static void on_accept(struct evconnlistener *listener, evutil_socket_t fd, struc
     (void)listener;
     (void)addr;
     (void)addr_len;
+    accept_pause_over(&server->pause);
     if (server->count >= CTL_CONN_MAX)
         refuse(fd);
     else
         ctl_conn_new(server, fd);
 }
 
-/* Out of descriptors, say: the socket stays readable, and accepting at once again would spin. */
 static void on_accept_error(struct evconnlistener *listener, void *arg)
 {
     struct ctl_server *server = arg;
 
-    log_warn("control socket: accept");
-    evconnlistener_disable(listener);
-    evtimer_add(server->retry, &(struct timeval){.tv_usec = RETRY_MS * 1000});
-}
-
-static void on_retry(evutil_socket_t fd, short what, void *arg)
-{
-    struct ctl_server *server = arg;
-
-    (void)fd;
-    (void)what;
-    evconnlistener_enable(server->listener);
+    (void)listener;
+    accept_pause_begin(&server->pause);
 }
 
 /* 0: nobody is there, and the path is free for us now. */
@@ -131,10 +118,10 @@ static int start(struct ctl_server *server, struct event_base *base, const char 
     if (fd < 0)
         return -1;
     server->path = strdup(path); /* from here on the file is ours to remove */
-    server->retry = evtimer_new(base, on_retry, server);
     server->listener = evconnlistener_new(base, on_accept, server,
                                           LEV_OPT_CLOSE_ON_FREE | LEV_OPT_CLOSE_ON_EXEC, 0, fd);
-    if (!server->path || !server->retry || !server->listener) {
+    if (!server->path || !server->listener ||
+        accept_pause_init(&server->pause, base, server->listener, "control socket")) {
         if (!server->listener)
             close(fd);
         unlink(path);
@@ -175,10 +162,9 @@ void ctl_server_free(struct ctl_server *server)
         return;
     while ((conn = TAILQ_FIRST(&server->conns)))
         ctl_conn_close(conn);
+    accept_pause_free(&server->pause);
     if (server->listener)
         evconnlistener_free(server->listener);
-    if (server->retry)
-        event_free(server->retry);
     if (server->path)
         unlink(server->path);
     free(server->path);
