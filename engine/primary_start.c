@@ -47,7 +47,10 @@ static int open_vm(struct primary *p, const char **code, struct err *err)
         errno = EPERM;
         return err_set(err, "", "%s cannot be protected: %s", p->info.name, p->info.refuse);
     }
-    return hv_attach(p->hv, &p->child.uuid, suspend_wanted(p), &p->vm, err);
+    if (hv_attach(p->hv, &p->child.uuid, suspend_wanted(p), &p->vm, err) < 0)
+        return -1;
+    /* Another tool may have it: better told now than in every session. */
+    return p->protect_id != 0 ? hv_log_start(p->vm, err) : 0;
 }
 
 static int open_parts(struct primary *p, struct err *err)

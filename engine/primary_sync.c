@@ -21,7 +21,7 @@ static int fetch(struct primary *p, struct err *err)
 /** All pages are to be sent, and what is written from here on is logged. */
 static int everything(struct primary *p, struct err *err)
 {
-    bool fresh = !hv_logging(p->vm); /* it stays on over sessions */
+    bool fresh = !hv_logging(p->vm); /* it stays on over sessions, and may be on before the first */
 
     if (fresh && hv_log_start(p->vm, err) < 0)
         return -1;

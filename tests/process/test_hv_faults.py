@@ -129,6 +129,20 @@ def test_vm_that_would_be_refused_by_now():
             assert reply["code"] == "refused", reply
 
 
+def test_dirty_log_that_another_tool_has():
+    """Refused before the backup hears of it."""
+    with faulty() as pair:
+        assert pair.a.call("unprotect", vm=pair.vm.uuid)["ok"]
+        welcomed = len(pair.a.saw("connected"))
+        with pair.rule("log_start EBUSY"):
+            reply = pair.a.call("protect", vm=pair.vm.uuid, to=pair.b.address)
+            assert reply.get("code") == "refused" and "log_start" in reply["error"], reply
+            assert pair.a.status(pair.vm.uuid) is None and pair.runs_at_a()
+            assert len(pair.a.saw("connected")) == welcomed, pair.a.events()
+        assert pair.a.call("protect", vm=pair.vm.uuid, to=pair.b.address)["ok"]
+        pair.wait_protected()
+
+
 def test_dirty_log_lost_in_a_first_copy():
     """The next session starts a new log, and is not refused one first."""
     with faulty("fetch_dirty 2 ESTALE") as pair:

@@ -8,7 +8,7 @@ int main(void)
     return 77;
 }
 #else
-#include "tests/unit/fake_xenstore_util.h"
+#include "tests/unit/fake_xen_memory_util.h"
 
 /* How a guest of Xen is stopped, what its end is taken for, and devices that it is given. */
 

@@ -70,6 +70,13 @@ bool xen_refuse_devices(const struct xen_hv *x, uint32_t domid, char *why);
 /** Names of its devices, to be compared; the caller's to free, NULL without memory. */
 char *xen_devices(const struct xen_hv *x, uint32_t domid);
 
+/* ---- xen_log.c: the part of it that needs no VM ---- */
+
+/** An agent of ours has switched the domain's dirty log on, and not off again. */
+bool xen_log_ours(const struct xen_hv *x, uint32_t domid);
+/** Whether it is on. Costs whoever has it some pages that count as written. */
+bool xen_log_is_on(const struct xen_hv *x, uint32_t domid);
+
 /* ---- xen_mem.c: a domain's memory, mapped ---- */
 
 /** A domain's memory, mapped: page p is at base + p * HV_PAGE_SIZE when `ram` has it; all else

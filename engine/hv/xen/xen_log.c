@@ -8,6 +8,9 @@
 
 /* No domain's size: what is mapped is not all of its memory. */
 #define MAP_ANEW 0
+/* Marked to see whether a log is on: any Linux has memory there, and the canary is before it. */
+#define PROBE_PFN   64
+#define PROBE_PAGES 8
 
 int xen_log_open(struct xen_vm *v, struct err *err)
 {
@@ -27,9 +30,45 @@ int xen_log_open(struct xen_vm *v, struct err *err)
 }
 
 /* An agent that was killed leaves the log on; this says that it was one of ours. */
-static void mark_path(const struct xen_vm *v, char path[XEN_PATH_MAX])
+static void mark_path(uint32_t domid, char path[XEN_PATH_MAX])
 {
-    snprintf(path, XEN_PATH_MAX, "/libxl/%u/remus/dirty-log", v->domid);
+    snprintf(path, XEN_PATH_MAX, "/libxl/%u/remus/dirty-log", domid);
+}
+
+bool xen_log_ours(const struct xen_hv *x, uint32_t domid)
+{
+    char path[XEN_PATH_MAX];
+
+    mark_path(domid, path);
+    char *mark = xen_xs_read(x, "%s", path);
+    free(mark);
+    return mark != NULL;
+}
+
+/* Some page's mark comes back: Xen has no other way to say that a log is on. */
+static bool comes_back(const struct xen_hv *x, xendevicemodel_handle *dmod, uint32_t domid)
+{
+    DECLARE_HYPERCALL_BUFFER(unsigned long, bits);
+
+    bits = xc_hypercall_buffer_alloc(x->xch, bits, (PROBE_PFN / 64 + 1) * sizeof(*bits));
+    if (!bits)
+        return false;
+    bool on = xendevicemodel_modified_memory(dmod, (domid_t)domid, PROBE_PFN, PROBE_PAGES) == 0 &&
+              xc_logdirty_control(x->xch, domid, XEN_DOMCTL_SHADOW_OP_PEEK, HYPERCALL_BUFFER(bits),
+                                  PROBE_PFN + PROBE_PAGES, 0, NULL) >= 0 &&
+              bits[PROBE_PFN / 64] != 0;
+    xc_hypercall_buffer_free(x->xch, bits);
+    return on;
+}
+
+bool xen_log_is_on(const struct xen_hv *x, uint32_t domid)
+{
+    xendevicemodel_handle *dmod = xendevicemodel_open(x->log, 0);
+    bool on = dmod && comes_back(x, dmod, domid);
+
+    if (dmod)
+        xendevicemodel_close(dmod);
+    return on;
 }
 
 static int control(struct xen_vm *v, unsigned op)
@@ -42,7 +81,7 @@ static void switch_off(struct xen_vm *v)
     char path[XEN_PATH_MAX];
 
     control(v, XEN_DOMCTL_SHADOW_OP_OFF);
-    mark_path(v, path);
+    mark_path(v->domid, path);
     xs_rm(v->x->xs, XBT_NULL, path);
     v->log.on = false;
 }
@@ -73,9 +112,7 @@ int xen_log_start(struct hv_vm *vm, struct err *err)
 
     int rc = control(v, XEN_DOMCTL_SHADOW_OP_ENABLE_LOGDIRTY);
     if (rc < 0 && errno == EINVAL) {
-        char *ours = xen_xs_read(v->x, "/libxl/%u/remus/dirty-log", v->domid);
-        free(ours);
-        if (!ours) {
+        if (!xen_log_ours(v->x, v->domid)) {
             errno = EBUSY;
             return err_set(err, "wait until it is done; xl remus counts as well",
                            "the memory of domain %u is logged already: it is being migrated",
@@ -87,7 +124,7 @@ int xen_log_start(struct hv_vm *vm, struct err *err)
     if (rc < 0)
         return err_errno(err, "", "dirty log of domain %u", v->domid);
     v->log.on = v->log.fresh = true;
-    mark_path(v, path);
+    mark_path(v->domid, path);
     if (set_canary(v) == 0 && xen_xs_write(v->x, path, "1") == 0)
         return 0;
     int saved = errno;
@@ -124,7 +161,7 @@ static int stolen(struct xen_vm *v, struct err *err)
 
     if (control(v, XEN_DOMCTL_SHADOW_OP_ENABLE_LOGDIRTY) == 0)
         return lost(v, err, "another tool has switched it off");
-    mark_path(v, path);
+    mark_path(v->domid, path);
     xs_rm(v->x->xs, XBT_NULL, path);
     v->log.on = false;
     errno = ESTALE;

@@ -150,12 +150,25 @@ static bool no_suspend(const struct xen_hv *x, uint32_t domid, char *why)
     return !can && because(why, "its kernel does not offer to suspend (or has not booted yet)");
 }
 
+/* One that saves it or sends it away. */
+static bool another_tool(const struct xen_hv *x, const xc_domaininfo_t *info, char *why)
+{
+    if (xen_log_ours(x, info->domain))
+        return false;
+    if (xen_dom_suspended(info))
+        return because(why, "another tool has suspended it: wait until xl save or xl migrate of it "
+                            "is done");
+    return xen_log_is_on(x, info->domain) &&
+           because(why, "another tool has its dirty log on: wait until xl migrate or xl remus of "
+                        "it is done");
+}
+
 void xen_refuse(const struct xen_hv *x, const xc_domaininfo_t *info, char *why)
 {
     uint32_t domid = info->domain;
 
     if (wrong_type(info, why) || wrong_now(info, why) || xen_refuse_devices(x, domid, why) ||
-        balloon_room(x, domid, why) || no_suspend(x, domid, why))
+        balloon_room(x, domid, why) || no_suspend(x, domid, why) || another_tool(x, info, why))
         return;
     why[0] = '\0';
 }

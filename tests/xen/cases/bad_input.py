@@ -7,10 +7,12 @@ from lablib import layout
 from lablib.fixture import until
 from lablib.protect import is_protected
 
+UUID = "7e11ab1e-0000-4000-8000-000000000001"
 OTHER_UUID = "7e11ab1e-0000-4000-8000-0000000000ff"
 SPARE_MB = 40     # left free on the backup: too little for any guest
 HVM_WAIT_S = 30
 DISK = "/etc/xen/disk"
+SAVED, GUEST_MB = "/run/saved", 128
 # A disk's hotplug script without udev and locks.
 BLOCK_SCRIPT = """#!/bin/sh
 [ "$1" = add ] || exit 0
@@ -76,6 +78,38 @@ def by_what_the_guest_is(scene):
     p.must_run("A", f"xenstore-rm {note}")
     untouched(scene)
     scene.check_memory()
+
+
+def at_the_hands_of_others(scene):
+    """Nothing of what they do is disturbed; then it is protected, by UUID."""
+    p = scene.ready()
+    scene.bring("A", "logdirty")
+    p.must_run("A", f"xl mem-set guest {GUEST_MB - 2}")
+    refused(p, "balloon", "maxmem")
+    p.must_run("A", f"xl mem-set guest {GUEST_MB}")
+    p.must_run("A", "xl network-attach guest bridge=xenbr0 script=vif-lab")
+    refused(p, "several network interfaces")
+    p.must_run("A", "xl network-detach guest 1")
+    p.must_run("A", "logdirty on $(xl domid guest)")
+    refused(p, "dirty log", "xl migrate")
+    assert not p.events("A", "connected"), "the backup was asked"
+    p.must_run("A", "logdirty off $(xl domid guest)")  # fails when it is off already
+    refused_while_saved(p)
+    untouched(scene)
+    scene.check_memory()
+    reply = p.ctl("A", "protect", UUID, "--to", layout.host_ip("B", "repl"))
+    assert reply["ok"], reply
+    p.wait("A", is_protected)
+
+
+def refused_while_saved(p):
+    """xl save has suspended it, and waits for whoever reads what it writes."""
+    p.must_run("A", f"mkfifo {SAVED}; (until [ -e {SAVED}.on ]; do sleep 1; done; cat >/dev/null) <{SAVED} & "
+                    f"(xl save -c guest {SAVED} && touch {SAVED}.done) >{SAVED}.log 2>&1 &")
+    until("it is suspended", lambda: "--s" in p.must_run("A", "xl list guest | tail -n 1"))
+    refused(p, "suspended", "xl save")
+    p.must_run("A", f"touch {SAVED}.on")
+    until("it is saved", lambda: p.lab.run("A", f"test -e {SAVED}.done")[0] == 0)
 
 
 def hvm_guest(scene):
@@ -157,6 +191,8 @@ def rebooted(scene):
 
 
 TESTS = [("refused for what it is: writable disk, paused, PCI device; unknown", by_what_the_guest_is),
+         ("refused: room to balloon, two interfaces, dirty log on, being saved; protected by UUID",
+          at_the_hands_of_others),
          ("refused: an HVM guest", hvm_guest),
          ("refused by the backup: UUID in use, no memory", by_the_backup),
          ("a read-only disk comes along", with_a_read_only_disk),

@@ -1,10 +1,7 @@
 # SPDX-License-Identifier: GPL-2.0-or-later
 """Processes of the engine die, or another tool takes the dirty log away: the guest goes on and is copied anew."""
 
-from lablib import transfer
 from lablib.fixture import until
-
-LOGDIRTY_OFF = "/usr/sbin/logdirty_off"
 
 
 def killed(scene, what, host, pid):
@@ -39,9 +36,9 @@ def log_taken_away(scene):
     """What was written meanwhile is in no log: unless all is sent again, the copy is of two moments."""
     p = scene.protected()
     talk = scene.talk()
-    transfer.put(scene.lab, "A", [p.build / "helpers/xen/logdirty_off"], "/usr/sbin", with_libraries=True)
+    scene.bring("A", "logdirty")
     bytes_before = p.status("A")["bytes_content"]
-    p.must_run("A", f"{LOGDIRTY_OFF} $(xl domid guest)")
+    p.must_run("A", "logdirty off $(xl domid guest)")
     until("it is noticed", lambda: [e for e in p.events("A") if "dirty log" in e["text"]])
     scene.check_protected_again()
     assert p.status("A")["bytes_content"] > bytes_before, "nothing was sent again"

@@ -17,7 +17,7 @@ from lablib import transfer
 from lablib.fixture import PATIENCE_S, Fixture, until
 from lablib.laboratory import BOOTED
 from lablib.layout import GUEST_IP, PATTERN_PORT, SOURCES, LabError
-from lablib.protect import DAEMONS, RUN_DIR, Protection, is_protected
+from lablib.protect import DAEMONS, PROGRAM_DIR, RUN_DIR, Protection, is_protected
 
 GUEST_VLAN = 77
 REPLY_S = 30
@@ -145,6 +145,10 @@ class Scene(Fixture):
         self.protection.start(detector_ceiling_ms=CEILING_MS)
         self.settings = self.protection.settings
         self.protection.guest(vlan=GUEST_VLAN, **guest)
+
+    def bring(self, host, tool):
+        """A program of tests/xen/tools, onto the path there."""
+        transfer.put(self.need(), host, [self.protection.build / "helpers/xen" / tool], PROGRAM_DIR, with_libraries=True)
 
     # ---- clients ----
 
