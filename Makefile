@@ -193,10 +193,11 @@ check-xen: all tests
 	$(Q)tests/run_all.py --build $(BUILD) --no-lint --on-request --only '^xen/$(ONLY)'
 
 DEMO_ARGS ?=
+demo: DEMO_BEGAN := $(shell date +%s)
 demo:
 	+$(Q)$(MAKE) --no-print-directory deps DEB_PACKAGES='$(DEB_DEMO)'
 	+$(Q)$(MAKE) --no-print-directory $(JOBS) all
-	$(Q)REMUS_BUILD=$(abspath $(BUILD)) tests/xen/demo.py $(DEMO_ARGS)
+	$(Q)REMUS_BUILD=$(abspath $(BUILD)) tests/xen/demo.py --began $(DEMO_BEGAN) $(DEMO_ARGS)
 
 lint:
 	$(Q)tests/lint/lint.py

@@ -5,10 +5,12 @@ and the plot. tests/xen/test_demo.py has the whole."""
 
 import contextlib
 import io
+import os
 import random
 import re
 import socket
 import struct
+import subprocess
 import sys
 import tempfile
 import threading
@@ -24,6 +26,7 @@ from demolib import clock, plot, screen, timeline  # noqa: E402
 from demolib.session import Session, SessionError, answer, record  # noqa: E402
 from demolib.story import FLOOR_MAX_MS, FLOOR_MS, silence_allowed  # noqa: E402
 
+DEMO = TESTS / "xen/demo.py"
 PERIOD_S, LIMIT_S, BRIEF_S = 0.001, 20, 0.3
 RECORDS = 40
 
@@ -251,6 +254,16 @@ def a_pipe_gets_plain_lines():
     assert "now 0" in text and "now 4" not in text and "\r" not in text and "\033" not in text
 
 
+def what_came_before_counts():
+    """`make demo` installs and builds first, and promises a time for all of it."""
+    with tempfile.TemporaryDirectory() as folder:
+        argv = [sys.executable, DEMO, "--began", str(time.time() - 301)]
+        ended = subprocess.run(argv, env={**os.environ, "REMUS_LAB_DIR": folder}, capture_output=True, text=True,
+                               timeout=LIMIT_S)
+        assert ended.returncode == 1 and "FAILED: not done within 300 s" in ended.stdout, ended
+        assert "Two Xen hosts" not in ended.stdout, "it had begun all the same"
+
+
 TESTS = [("a whole session passes", a_whole_session_passes),
          ("answers may come in pieces", answers_in_pieces_pass),
          ("a lost record is noticed", a_lost_record_is_noticed),
@@ -270,7 +283,8 @@ TESTS = [("a whole session passes", a_whole_session_passes),
          ("medians are of their phase", medians_are_of_their_phase),
          ("the silence allowed follows the machine", patience_follows_the_machine),
          ("the plot keeps milliseconds and seconds apart", the_plot_is_legible),
-         ("a pipe gets plain lines", a_pipe_gets_plain_lines)]
+         ("a pipe gets plain lines", a_pipe_gets_plain_lines),
+         ("what came before counts towards its time", what_came_before_counts)]
 
 if __name__ == "__main__":
     sys.exit(tap.run(TESTS))
