@@ -10,10 +10,10 @@ import sys
 
 from lablib import agent, console, images, kernels, transfer
 from lablib.laboratory import RUN_LIMIT_S, Laboratory
-from lablib.layout import CLIENT_IP, GUEST, GUEST_IP, HOSTS, LINKS, NICS, LabError, host_ip
+from lablib.layout import CLIENT_IP, GUEST, GUEST_IP, HOSTS, LINKS, NICS, LabError, Unavailable, host_ip
 from lablib.machine import Mode
 
-EXIT_LAB, EXIT_TIMEOUT = 125, 124
+EXIT_LAB, EXIT_TIMEOUT, EXIT_UNAVAILABLE = 125, 124, 77
 CLIENT = "client"
 
 
@@ -177,6 +177,9 @@ def main():
     except agent.TimedOut as error:
         say(error)
         return EXIT_TIMEOUT
+    except Unavailable as error:
+        say(error)
+        return EXIT_UNAVAILABLE
     except (LabError, OSError, subprocess.SubprocessError) as error:
         say(error)
         return EXIT_LAB

@@ -11,7 +11,7 @@ from pathlib import Path
 import tap
 from lablib import images
 from lablib.laboratory import Laboratory, check_memory
-from lablib.layout import LabError
+from lablib.layout import LabError, Unavailable
 from lablib.machine import Mode
 
 PATIENCE_S = 240
@@ -29,7 +29,8 @@ def until(what, check, patience_s=PATIENCE_S):
 
 
 def obstacle():
-    """Why there can be no laboratory on this machine; None: nothing is in the way."""
+    """Why there can be no laboratory on this machine; None: nothing is in the way. Raises when one that should be
+    possible cannot be made."""
     if os.environ.get("REMUS_NO_LAB"):
         return os.environ["REMUS_NO_LAB"]
     if os.uname().machine != "x86_64":
@@ -45,26 +46,29 @@ def obstacle():
     try:
         check_memory(Mode())
         images.ensure()
-    except LabError as error:
+    except Unavailable as error:
         return str(error)
     return None
 
 
 class Fixture:
     def __init__(self, mode=Mode()):
-        self.mode, self.lab, self.reason = mode, None, None
+        self.mode, self.lab, self.reason, self.broken = mode, None, None, False
         self.directory = Path(tempfile.mkdtemp(prefix="lab-"))
         os.environ["REMUS_LAB_DIR"] = str(self.directory)
 
     def need(self):
         """The running laboratory. Raises tap.SkipTest with the reason where there can be none."""
+        if self.broken:
+            raise LabError("the laboratory did not come up for the first case")
         if self.lab is None and self.reason is None:
+            self.broken = True
             self.reason = obstacle()
             if self.reason is None:
-                self.reason = "the laboratory did not come up"
                 lab = Laboratory()
                 lab.up(self.mode, owner=os.getpid())
                 self.lab = lab
+            self.broken = False
         if self.lab is None:
             raise tap.SkipTest(self.reason)
         return self.lab

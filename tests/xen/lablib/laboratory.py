@@ -12,7 +12,7 @@ from contextlib import contextmanager
 from pathlib import Path
 
 from lablib import agent, images, procs
-from lablib.layout import GUEST, GUEST_IP, HOSTS, LINKS, LabError, digest, make_run_dir, run_dir
+from lablib.layout import GUEST, GUEST_IP, HOSTS, LINKS, LabError, Unavailable, digest, make_run_dir, run_dir
 from lablib.machine import Machine, Mode
 from lablib.network import Namespace
 
@@ -25,9 +25,12 @@ RUN_LIMIT_S = 60
 def check_memory(mode):
     """The hosts touch all of theirs, and a machine that runs out of memory ends something else."""
     needed = len(HOSTS) * mode.memory_mb
-    for line in Path("/proc/meminfo").read_text().splitlines():
-        if line.startswith("MemAvailable:") and int(line.split()[1]) // 1024 < needed:
-            raise LabError(f"the hosts need {needed} MB of memory, there are {int(line.split()[1]) // 1024}")
+    lines = [line.split() for line in Path("/proc/meminfo").read_text().splitlines()]
+    has = {words[0]: int(words[1]) // 1024 for words in lines}
+    if has["MemTotal:"] < needed:
+        raise Unavailable(f"the hosts need {needed} MB of memory, the machine has {has['MemTotal:']}")
+    if has["MemAvailable:"] < needed:
+        raise LabError(f"the hosts need {needed} MB of memory, {has['MemAvailable:']} are free")
 
 
 class Laboratory:

@@ -24,6 +24,11 @@ class LabError(Exception):
     """Something the user can act on; the text is the whole message."""
 
 
+class Unavailable(LabError):
+    """This machine or its network cannot give what the laboratory is made of: tests are skipped. By any other
+    LabError they fail."""
+
+
 def host_ip(host, nic):
     return f"{SUBNET[nic]}.{11 + HOSTS.index(host)}"
 

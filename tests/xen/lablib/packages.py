@@ -11,7 +11,7 @@ import shutil
 import subprocess
 from pathlib import Path
 
-from lablib.layout import LabError, cache_dir, digest
+from lablib.layout import LabError, Unavailable, cache_dir, digest
 
 PACKAGES = ("qemu-system-x86", "xen-hypervisor-4.17-amd64", "xen-utils-4.17", "xen-utils-common",
             "xenstore-utils", "busybox-static", "bash", "kmod", "iproute2", "ethtool", "socat",
@@ -61,9 +61,9 @@ def apt(place, limit_s, *arguments, cwd=None):
         return subprocess.run([*argv, *arguments], capture_output=True, text=True,
                               stdin=subprocess.DEVNULL, timeout=limit_s, cwd=cwd)
     except FileNotFoundError:
-        raise LabError("apt-get is not here; the laboratory is made of Debian packages") from None
+        raise Unavailable("apt-get is not here; the laboratory is made of Debian packages") from None
     except subprocess.TimeoutExpired:
-        raise LabError(f"apt-get took more than {limit_s} s; no network?") from None
+        raise Unavailable(f"apt-get took more than {limit_s} s; no network?") from None
 
 
 def fetch(place):
@@ -78,7 +78,7 @@ def check(got, said_before=""):
     if got.returncode != 0:
         said = (said_before + got.stderr).splitlines()
         why = [line for line in said if line.startswith(("E:", "W: Failed"))]
-        raise LabError("cannot download the Debian packages: " + (why or ["apt-get failed"])[0])
+        raise Unavailable("cannot download the Debian packages: " + (why or ["apt-get failed"])[0])
 
 
 def headers_of(archives):
