@@ -19,7 +19,7 @@ os.environ["REMUS_SOURCE"] = str(ROOT)   # for `remus-bench xen`
 PROGRAMS = {"remusd": 8, "backupd": 8, "remusctl": 8, "remus-simvm": 1, "remus-simswitch": 1,
             "remus-simclient": 1, "remus-bench": 1, "vif-remus": 8}
 DAEMONS = ("remusd", "backupd")
-COMMANDS = ("protect", "unprotect", "list", "status", "events", "failover", "forget", "version")
+COMMANDS = ("protect", "unprotect", "list", "status", "events", "failover", "forget", "export", "version")
 
 
 def output(program, *args):

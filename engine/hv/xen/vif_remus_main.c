@@ -3,9 +3,9 @@
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
-#include <xenstore.h>
 
 #include "engine/base/log.h"
+#include "engine/hv/xen/xen_compat.h"
 #include "engine/hv/xen/xen_hotplug.h"
 #include "engine/net/bridge.h"
 
