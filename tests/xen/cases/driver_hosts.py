@@ -3,11 +3,8 @@
 checkpoints, a move by xl to another host, protection back to the first one, and the death of its host meanwhile.
 """
 
-import random
-import time
-
 from lablib import kernels
-from lablib.fixture import until
+from lablib.fixture import at_random, until
 from lablib.protect import Protection
 
 CHECKPOINTS = 40
@@ -35,10 +32,7 @@ def protect(guest, engine, **settings):
 
 
 def power_cut(guest):
-    """At a random instant."""
-    moment = random.uniform(0, RANDOM_S)
-    print(f"# {guest.host} loses its power {moment:.3f} s later", flush=True)
-    time.sleep(moment)
+    at_random(RANDOM_S, f"{guest.host} loses its power")
     assert guest.lab.kill(guest.host)
     guest.host = guest.other()
 

@@ -3,11 +3,8 @@
 has one line for each kind of trouble.
 """
 
-import random
-import time
-
 from cases.driver_load import end_tool, start_tool, tool_status
-from lablib.fixture import until
+from lablib.fixture import at_random, until
 
 HANGUPS, STORM, SOME, KILLS = 20, 3000, 20, 3
 KILL_S = 2
@@ -83,9 +80,7 @@ def killed_at_random_instants(scene):
     first, lines = guest.load(), len(guest.log())
     for _ in range(KILLS):
         start_tool(guest)
-        moment = random.uniform(0, KILL_S)
-        print(f"# killed {moment:.3f} s later", flush=True)
-        time.sleep(moment)
+        at_random(KILL_S, "killed")
         guest.must_run("A", "kill -9 $(pidof suspender)")
         before = guest.flood.octets()
         until("the guest goes on", lambda: taken_up(guest) or guest.flood.octets() > before)

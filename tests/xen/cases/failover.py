@@ -4,10 +4,7 @@ holds: nothing whole yet; just the first epoch; half of a capture, the guest sta
 not sealed; any. No line may be lost or repeated, and the guest's memory must be of one moment.
 """
 
-import random
-import time
-
-from lablib.fixture import until
+from lablib.fixture import at_random, until
 from lablib.scene import Strike
 
 EPOCHS_BEFORE = 5
@@ -50,9 +47,7 @@ def held_at(scene, daemon, point, stay_ms):
 def at_any_moment(scene):
     scene.protected()
     talk = scene.talk(connections=6)
-    moment = random.uniform(0, RANDOM_S)
-    print(f"# the power goes {moment:.3f} s later")
-    time.sleep(moment)
+    at_random(RANDOM_S, "the power goes")
     scene.kill_primary()
     scene.check_took_over(talk)
 

@@ -1,12 +1,9 @@
 # SPDX-License-Identifier: GPL-2.0-or-later
 """A guest protected by its driver: other tools ask and resume it, the engine's processes die, its host does."""
 
-import random
-import time
-
 from cases.suspend import NODE, PARAMETERS, guest, goes_on, stopped_by, struck_while_suspended, with_driver
 from lablib import transfer
-from lablib.fixture import until
+from lablib.fixture import at_random, until
 from lablib.selfchecks import SelfChecks
 
 BRISK_MS = 300  # so short that a good part of all instants are in the middle of a checkpoint
@@ -61,9 +58,7 @@ def host_dies(scene):
     checks = SelfChecks(scene.lab, lambda command: guest(scene, command))
     checks.start("vector", "clocks")
     talk, before = scene.talk(connections=6), checks.check()
-    moment = random.uniform(0, RANDOM_S)
-    print(f"# the power goes {moment:.3f} s later", flush=True)
-    time.sleep(moment)
+    at_random(RANDOM_S, "the power goes")
     scene.kill_primary()
     scene.check_took_over(talk)
     until("it is published there", lambda: p.must_run("B", f"xenstore-read {NODE}").strip())

@@ -2,6 +2,7 @@
 """The laboratory of one test program: up when a test first needs it, gone at the end; or the reason why not."""
 
 import os
+import random
 import shutil
 import subprocess
 import tempfile
@@ -26,6 +27,13 @@ def until(what, check, patience_s=PATIENCE_S):
         assert time.monotonic() < deadline, f"not within {patience_s} s: {what}"
         time.sleep(POLL_S)
     return value
+
+
+def at_random(within_s, what):
+    """Returns at a random moment, which the log tells: what fails then can be looked into."""
+    moment = random.uniform(0, within_s)
+    print(f"# {what} {moment:.3f} s later", flush=True)
+    time.sleep(moment)
 
 
 def obstacle():
