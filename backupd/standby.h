@@ -57,7 +57,8 @@ struct standby {
     struct port *port;
     struct event *port_ev;
     char port_spec[CONF_STR_MAX + 16];
-    uint64_t frames_out, frames_in, in_dropped;
+    bool mute; /* the last frame could not leave by the port, nor can the next one */
+    uint64_t frames_out, out_dropped, frames_in, in_dropped;
     struct event *announce_ev;
     int announcements; /* still to be repeated */
 

@@ -1,6 +1,7 @@
 /* SPDX-License-Identifier: GPL-2.0-or-later */
 #include "backupd/standby.h"
 
+#include <errno.h>
 #include <stdio.h>
 #include <string.h>
 
@@ -28,6 +29,13 @@ static bool for_guest(const struct standby *s, const uint8_t *frame, size_t len)
     return false;
 }
 
+static void port_lost(struct standby *s)
+{
+    child_degrade(&s->child, "network", "network port %s is gone: the guest hears nothing",
+                  port_name(s->port));
+    event_del(s->port_ev);
+}
+
 static size_t read_frames(struct standby *s, struct frames_writer *fw)
 {
     static uint8_t buf[PORT_FRAME_MAX];
@@ -35,10 +43,8 @@ static size_t read_frames(struct standby *s, struct frames_writer *fw)
 
     for (int i = 0; i < FRAMES_PER_TURN; i++) {
         ssize_t len = port_read(s->port, buf, sizeof(buf));
-        if (len < 0) {
-            child_degrade(&s->child, "network", "network port %s is gone", port_name(s->port));
-            event_del(s->port_ev);
-        }
+        if (len < 0)
+            port_lost(s);
         if (len <= 0)
             break;
         if (!for_guest(s, buf, (size_t)len))
@@ -58,7 +64,7 @@ static void drop_frames(struct standby *s)
     for (int i = 0; i < FRAMES_PER_TURN; i++) {
         ssize_t len = port_read(s->port, buf, sizeof(buf));
         if (len < 0)
-            event_del(s->port_ev);
+            port_lost(s);
         if (len <= 0)
             break;
         s->in_dropped++;
@@ -127,6 +133,25 @@ void standby_net_close(struct standby *s)
     s->announce_ev = NULL;
     port_close(s->port);
     s->port = NULL;
+    s->mute = false;
+    child_restore(&s->child, "network"); /* of the port that is closed now */
+}
+
+static void write_frame(struct standby *s, const void *frame, size_t len)
+{
+    if (s->port && port_write(s->port, frame, len) == 0) {
+        s->frames_out++;
+        if (s->mute)
+            child_restore(&s->child, "network");
+        s->mute = false;
+        return;
+    }
+    s->out_dropped++;
+    if (!s->port || !port_is_mute(errno))
+        return;
+    s->mute = true;
+    child_degrade(&s->child, "network", "network port %s is %s: no frame of the guest leaves",
+                  port_name(s->port), errno == EPIPE ? "gone" : "down");
 }
 
 void standby_net_release(struct standby *s, uint64_t sealed)
@@ -135,8 +160,7 @@ void standby_net_release(struct standby *s, uint64_t sealed)
     const void *frame;
 
     while ((frame = frameq_peek(&s->held, sealed, &len)) != NULL) {
-        if (s->port && port_write(s->port, frame, len) == 0)
-            s->frames_out++;
+        write_frame(s, frame, len);
         frameq_pop(&s->held);
     }
 }
@@ -151,8 +175,7 @@ void standby_net_announce(struct standby *s)
         memcpy(addr.mac, a->addr[i].mac, sizeof(addr.mac));
         memcpy(addr.ip, a->addr[i].ip, sizeof(addr.ip));
         size_t len = addrs_announce(&addr, buf);
-        if (port_write(s->port, buf, len) == 0)
-            s->frames_out++;
+        write_frame(s, buf, len);
     }
 }
 

@@ -46,7 +46,7 @@ static void put_memory(json_t *o, const struct standby *s)
     put_int(o, "staging_bytes", (int64_t)staging);
     put_int(o, "held_frames", (int64_t)s->held.frames);
     put_int(o, "held_bytes", (int64_t)s->held.bytes);
-    put_int(o, "dropped_frames", (int64_t)(s->held.dropped + s->in_dropped));
+    put_int(o, "dropped_frames", (int64_t)(s->held.dropped + s->out_dropped + s->in_dropped));
     put_int(o, "frames_out", (int64_t)s->frames_out);
     put_int(o, "frames_in", (int64_t)s->frames_in);
 }

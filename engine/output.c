@@ -27,6 +27,12 @@ void output_init(struct output *o, struct event_base *base, struct hv_vm *vm, en
     frameq_init(&o->held, held_limit);
 }
 
+void output_on_trouble(struct output *o, void (*fn)(const char *text, void *arg), void *arg)
+{
+    o->on_trouble = fn;
+    o->trouble_arg = arg;
+}
+
 static void stop_event(struct event **ev)
 {
     if (*ev)
@@ -59,6 +65,14 @@ static void on_nic(evutil_socket_t fd, short what, void *arg)
     }
 }
 
+static void trouble(struct output *o, const char *what)
+{
+    struct err err;
+
+    (void)err_set(&err, "", "network port %s %s", port_name(o->outside), what);
+    o->on_trouble(err.text, o->trouble_arg);
+}
+
 static void on_outside(evutil_socket_t fd, short what, void *arg)
 {
     struct output *o = arg;
@@ -72,7 +86,7 @@ static void on_outside(evutil_socket_t fd, short what, void *arg)
             continue;
         }
         if (n < 0) {
-            log_warnx("network port %s is gone: the guest receives nothing", port_name(o->outside));
+            trouble(o, "is gone: the guest hears nothing");
             stop_event(&o->outside_ev);
         }
         return;
@@ -141,6 +155,7 @@ void output_close(struct output *o)
     port_close(o->nic);
     port_close(o->outside);
     o->nic = o->outside = NULL;
+    o->mute = false;
     frameq_clear(&o->held);
 }
 
@@ -184,6 +199,23 @@ void output_cut(struct output *o, uint64_t epoch)
     o->epoch = epoch + 1;
 }
 
+static void write_outside(struct output *o, const void *frame, size_t len)
+{
+    if (port_write(o->outside, frame, len) == 0) {
+        o->sent_frames++;
+        if (o->mute)
+            o->on_trouble(NULL, o->trouble_arg);
+        o->mute = false;
+        return;
+    }
+    o->out_dropped++;
+    if (!port_is_mute(errno))
+        return;
+    o->mute = true;
+    trouble(o, errno == EPIPE ? "is gone: no frame of the guest leaves"
+                              : "is down: no frame of the guest leaves");
+}
+
 size_t output_release(struct output *o, uint64_t sealed, size_t most)
 {
     size_t len, n = 0;
@@ -192,10 +224,7 @@ size_t output_release(struct output *o, uint64_t sealed, size_t most)
     if (!o->outside)
         return 0;
     while (n < most && (frame = frameq_peek(&o->held, sealed, &len)) != NULL) {
-        if (port_write(o->outside, frame, len) == 0)
-            o->sent_frames++;
-        else
-            o->out_dropped++;
+        write_outside(o, frame, len);
         frameq_pop(&o->held);
         n++;
     }

@@ -28,11 +28,20 @@ struct output {
     struct addrs addrs;
     uint64_t epoch; /* the one in progress: frames read now belong to it */
     uint64_t sent_frames, out_dropped, in_frames, in_dropped;
+    void (*on_trouble)(const char *text, void *arg);
+    void *trouble_arg;
+    bool mute; /* the last frame could not leave by `outside`, nor can the next one */
     uint8_t buf[PORT_FRAME_MAX];
 };
 
 void output_init(struct output *o, struct event_base *base, struct hv_vm *vm, enum wire_hold hold,
                  const struct hv_info *info, size_t held_limit);
+
+/**
+ * `fn` is told what is wrong with the port outside, in words, and NULL when it works again. Taking
+ * and giving back the interface end such trouble as well, without a call.
+ */
+void output_on_trouble(struct output *o, void (*fn)(const char *text, void *arg), void *arg);
 
 /**
  * Takes the interface (and opens the port outside, unless frames travel to the backup); from here

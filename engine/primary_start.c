@@ -53,6 +53,16 @@ static int open_vm(struct primary *p, const char **code, struct err *err)
     return p->protect_id != 0 ? hv_log_start(p->vm, err) : 0;
 }
 
+static void on_network_trouble(const char *text, void *arg)
+{
+    struct primary *p = arg;
+
+    if (text)
+        child_degrade(&p->child, "network", "%s", text);
+    else
+        child_restore(&p->child, "network");
+}
+
 static int open_parts(struct primary *p, struct err *err)
 {
     const struct remusd_conf *conf = p->conf;
@@ -60,6 +70,7 @@ static int open_parts(struct primary *p, struct err *err)
 
     output_init(&p->output, p->child.base, p->vm, (enum wire_hold)p->rec.hold, &p->info,
                 (size_t)(conf->held_mb * MIB));
+    output_on_trouble(&p->output, on_network_trouble, p);
     if (capture_init(&p->capture, p->vm, pages, (size_t)(conf->staging_mb * MIB),
                      conf->verify_image) < 0 ||
         sender_init(&p->sender, p->vm, pages, (size_t)(conf->delta_cache_mb * MIB)) < 0 ||

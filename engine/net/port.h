@@ -2,6 +2,8 @@
 #ifndef REMUS_PORT_H
 #define REMUS_PORT_H
 
+#include <errno.h>
+#include <stdbool.h>
 #include <stddef.h>
 #include <stdint.h>
 #include <sys/types.h>
@@ -54,6 +56,12 @@ ssize_t port_read(struct port *port, void *buf, size_t cap) MUST_CHECK;
  * a frame shorter than a vnet header and an Ethernet header.
  */
 int port_write(struct port *port, const void *frame, size_t len) MUST_CHECK;
+
+/** port_write's `error` says that nothing gets out until something changes (EPIPE, ENETDOWN). */
+static inline bool port_is_mute(int error)
+{
+    return error == EPIPE || error == ENETDOWN;
+}
 
 /** Frames that port_read threw away: too long, too short, or not expressible with a vnet header. */
 uint64_t port_dropped(const struct port *port);

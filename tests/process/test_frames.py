@@ -8,8 +8,8 @@ import sys
 import time
 
 sys.path.insert(0, os.path.dirname(os.path.abspath(__file__)))
-from checks import Pair, Station  # noqa: E402
-from rig import wait_for  # noqa: E402
+from checks import Pair, Station, reachable  # noqa: E402
+from rig import Proc, wait_for  # noqa: E402
 import tap  # noqa: E402
 
 ARP, IP4, IP6, REFLECT = 0x0806, 0x0800, 0x86DD, 0x88B5
@@ -282,6 +282,47 @@ def test_flood_hold_primary():
 
 def test_flood_hold_backup():
     flood("backup", "up")
+
+
+# ---- a network that goes away ----
+
+def switch_comes_back(pair):
+    switch = pair.rig.switch.popen
+    os.unlink(pair.rig.switch_socket)
+    pair.rig.switch = Proc(pair.rig, "switch again", switch.args)
+    wait_for("switch listens", lambda: os.path.exists(pair.rig.switch_socket))
+
+
+def network_lost(where, hold):
+    """It is told at the host by which the guest speaks, until protection begins anew with a network."""
+    with Pair(hold=hold, **PATIENT) as pair:
+        daemon = getattr(pair, where)
+        pair.rig.switch.kill()
+        wait_for("it is told", lambda: pair.causes(daemon) == {"network"})
+        assert pair.at_a()["protected"], pair.at_a()
+        before = pair.generation()
+        switch_comes_back(pair)
+        pair.proxy.cut()
+        pair.wait_protected(above=before)
+        assert pair.causes(pair.a) == pair.causes(pair.b) == set(), (pair.at_a(), pair.at_b())
+        reachable(pair.rig, pair.vm)
+
+
+def test_network_lost_hold_backup():
+    network_lost("b", "backup")
+
+
+def test_network_lost_hold_primary():
+    network_lost("a", "primary")
+
+
+def test_network_lost_while_the_primary_is_away():
+    """What comes for the guest is dropped then, and that there is no network any more is seen all the same."""
+    with Pair(hold="backup", **PATIENT) as pair:
+        pair.proxy.unplug()
+        wait_for("the link is lost", lambda: "link-lost" in pair.causes(pair.b))
+        pair.rig.switch.kill()
+        wait_for("it is told", lambda: "network" in pair.causes(pair.b), timeout=3)
 
 
 if __name__ == "__main__":

@@ -24,9 +24,17 @@ struct rig {
     struct output o;
     char dir[32], path[64], spec[80];
     int guest, listener, network; /* network: the port that is connected; -1: none */
+    char trouble[ERR_TEXT_MAX];   /* with the network; empty: none */
 };
 
 static uint8_t buf[PORT_FRAME_MAX];
+
+static inline void note_trouble(const char *text, void *arg)
+{
+    struct rig *r = arg;
+
+    snprintf(r->trouble, sizeof(r->trouble), "%s", text ? text : "");
+}
 
 static inline void new_guest(struct rig *r)
 {
@@ -58,6 +66,7 @@ static inline void rig_open(struct rig *r, enum wire_hold hold)
     struct hv_info info = {.mac = {2, [5] = 9}};
     snprintf(info.net, sizeof(info.net), "%s", r->spec);
     output_init(&r->o, r->base, &r->vm.vm, hold, &info, LIMIT);
+    output_on_trouble(&r->o, note_trouble, r);
 }
 
 static inline void rig_close(struct rig *r)

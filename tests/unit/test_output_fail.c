@@ -28,6 +28,25 @@ static void guest_that_is_gone_is_let_go(void **state)
     rig_close(&r);
 }
 
+static void network_that_is_gone_is_told(void **state)
+{
+    (void)state;
+    struct rig r;
+
+    rig_open(&r, WIRE_HOLD_PRIMARY);
+    take(&r);
+    guest_sends(&r, 5);
+    assert_string_equal(r.trouble, "");
+    close(r.network);
+    turn(&r);
+    assert_non_null(strstr(r.trouble, "hears nothing"));
+    assert_int_equal(output_release(&r.o, 1, SIZE_MAX), 1);
+    assert_non_null(strstr(r.trouble, "no frame of the guest leaves"));
+    assert_int_equal(r.o.out_dropped, 1);
+    r.network = -1;
+    rig_close(&r);
+}
+
 static int open_descriptors(void)
 {
     int n = 0;
@@ -99,6 +118,7 @@ int main(void)
         cmocka_unit_test(interface_that_is_no_port_is_given_back),
         cmocka_unit_test(interface_not_given_back_is_tried_again),
         cmocka_unit_test(guest_that_is_gone_is_let_go),
+        cmocka_unit_test(network_that_is_gone_is_told),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);
 }
