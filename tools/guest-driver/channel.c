@@ -13,6 +13,12 @@
 #define PORT "event-channel"
 #define ABOUT "device/suspend/event-channel"
 
+/*
+ * New channels are bound to the first CPU, where the thread is that answers. The kernel would move
+ * this one to the CPU that has the fewest: one CPU more to be woken for each request.
+ */
+#define ON_FIRST_CPU IRQF_NOBALANCING
+
 static evtchn_port_t port;
 static int irq = -1;
 
@@ -24,8 +30,8 @@ int channel_open(irq_handler_t handler)
 	if (err)
 		return err;
 	port = alloc.port;
-	irq = bind_evtchn_to_irqhandler_lateeoi(port, handler, IRQF_NO_SUSPEND, "remus_suspend",
-						&port);
+	irq = bind_evtchn_to_irqhandler_lateeoi(port, handler, ON_FIRST_CPU | IRQF_NO_SUSPEND,
+						"remus_suspend", &port);
 	if (irq < 0) {
 		struct evtchn_close close = {.port = port};
 
