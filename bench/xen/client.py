@@ -66,9 +66,10 @@ class Pinger:
 
 
 class Liner:
-    """A numbered line every LINE_EVERY_S on one TCP connection, whether or not earlier ones are answered."""
+    """A numbered line every so often on one TCP connection, whether or not earlier ones are answered."""
 
-    def __init__(self, lab):
+    def __init__(self, lab, every_s=LINE_EVERY_S):
+        self.every_s = every_s
         self.sock = lab.socket(socket.AF_INET, socket.SOCK_STREAM)
         self.sock.settimeout(CONNECT_LIMIT_S)
         self.sock.connect((GUEST_IP, NUMBERED_PORT))
@@ -84,7 +85,7 @@ class Liner:
             return
         try:
             if now >= self.next:
-                self.next = max(self.next + LINE_EVERY_S, now)
+                self.next = max(self.next + self.every_s, now)
                 self.sock.send(f"line {len(self.sent) + 1}\n".encode())
                 self.sent.append(now)
             self.take(self.sock.recv(65536))

@@ -31,9 +31,15 @@ def quantiles(trips, sent):
             "unanswered": sent - len(times)}
 
 
-def round_trips(lab, seconds):
+def clients(lab, workload):
+    """An echo service is asked as often as the workload says, otherwise as often as it needs to be measured."""
+    every_s = {"every_s": 1 / workload.requests_per_s} if workload.requests_per_s else {}
+    return Pinger(lab), Liner(lab, **every_s)
+
+
+def round_trips(lab, workload, seconds):
     """Ping and numbered lines for so long, epochs seen meanwhile."""
-    pinger, liner = Pinger(lab), Liner(lab)
+    pinger, liner = clients(lab, workload)
     try:
         run([pinger, liner], SETTLE_S)
         pinger.trips.clear()
@@ -63,9 +69,9 @@ def traced(lab, measure):
     return found
 
 
-def death(lab, limit_s=TAKEOVER_LIMIT_S):
+def death(lab, workload, limit_s=TAKEOVER_LIMIT_S):
     """SIGKILL of the primary's emulator, under ping and an open TCP connection."""
-    pinger, liner = Pinger(lab), Liner(lab)
+    pinger, liner = clients(lab, workload)
     try:
         run([pinger, liner], SETTLE_S)
         killed = time.monotonic()
@@ -120,10 +126,12 @@ def prepare(lab):
     lab.snapshot(SNAPSHOT, own=True)
 
 
-def begin(lab, side, epoch_ms):
+def begin(lab, side, epoch_ms, workload):
     lab.restore(SNAPSHOT)
+    guest.DIRTIER["rate"] = 0   # as it was when the snapshot was made
     if side:
         side.start(epoch_ms)
+    guest.set_dirtier(lab, workload.pages_per_s)
 
 
 def voices(lab, side, epoch_ms):
@@ -135,10 +143,10 @@ def voices(lab, side, epoch_ms):
     return cut(lab)
 
 
-def session(lab, side, epoch_ms):
+def session(lab, side, epoch_ms, workload=guest.IDLE):
     """Round trips and then the death of the host, as one line."""
-    begin(lab, side, epoch_ms)
-    found = traced(lab, lambda: round_trips(lab, WINDOW_S))
+    begin(lab, side, epoch_ms, workload)
+    found = traced(lab, lambda: round_trips(lab, workload, WINDOW_S))
     if side:
-        found |= {"death": death(lab)}
+        found |= {"death": death(lab, workload)}
     return found

@@ -23,7 +23,8 @@ class Workload:
     requests_per_s: int = 0
 
 
-WORKLOADS = [Workload("idle"), Workload("dirty 1 MB/s", 256), Workload("dirty 4 MB/s", 1024),
+IDLE = Workload("idle")
+WORKLOADS = [IDLE, Workload("dirty 1 MB/s", 256), Workload("dirty 4 MB/s", 1024),
              Workload("dirty 16 MB/s", 4096), Workload("echo", requests_per_s=200)]
 
 

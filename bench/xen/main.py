@@ -14,6 +14,7 @@ SOURCE = Path(__file__).resolve().parent.parent.parent
 sys.dont_write_bytecode = True
 sys.path[:0] = [str(Path(__file__).resolve().parent), str(SOURCE / "tests/xen")]
 
+import guest  # noqa: E402
 import plan  # noqa: E402
 from lablib.layout import LabError  # noqa: E402
 from results import Results  # noqa: E402
@@ -21,17 +22,21 @@ from results import Results  # noqa: E402
 PARTS = ("costs", "ends", "voices")
 INTERVALS = (25, 50, 100)
 SUSPEND = ("cooperative", "driver")
+WORKLOADS = [workload.name for workload in guest.WORKLOADS]
+QUICK_WORKLOADS = ["idle", "dirty 4 MB/s"]
 
 
 def numbers(text):
     return [int(word) for word in text.split(",")]
 
 
-def words(text):
-    unknown = set(text.split(",")) - set(SUSPEND)
-    if unknown:
-        raise argparse.ArgumentTypeError(f"not {', '.join(unknown)}; there are {', '.join(SUSPEND)}")
-    return text.split(",")
+def some_of(known):
+    def words(text):
+        unknown = set(text.split(",")) - set(known)
+        if unknown:
+            raise argparse.ArgumentTypeError(f"not {', '.join(unknown)}; there are {', '.join(known)}")
+        return text.split(",")
+    return words
 
 
 def parser():
@@ -41,8 +46,10 @@ def parser():
                      "there already is not measured again")
     top.add_argument("--only", choices=PARTS, help="one part")
     top.add_argument("--intervals", type=numbers, metavar="MS,...", help="epoch lengths asked: 25,50,100")
-    top.add_argument("--suspend", type=words, metavar="MODE,...", default=["cooperative"],
+    top.add_argument("--suspend", type=some_of(SUSPEND), metavar="MODE,...", default=["cooperative"],
                      help="for costs: cooperative (stock guest), driver (guest with the suspend driver)")
+    top.add_argument("--workloads", type=some_of(WORKLOADS), metavar="NAME,...",
+                     help=f"what the guest does: {','.join(WORKLOADS)}")
     top.add_argument("--vcpus", type=numbers, metavar="N,...", default=[1],
                      help="for costs: of the guest; the hosts have as many CPUs")
     top.add_argument("--repeat", type=int, metavar="N", help="repetitions of what is measured from end to end: 3")
@@ -51,6 +58,7 @@ def parser():
 
 def defaults(args):
     args.parts = [args.only] if args.only else list(PARTS)
+    args.workloads = args.workloads or (QUICK_WORKLOADS if args.quick else WORKLOADS)
     args.intervals = args.intervals or ([50] if args.quick else list(INTERVALS))
     args.repeat = args.repeat or (1 if args.quick else 3)
     return args

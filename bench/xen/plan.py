@@ -3,6 +3,7 @@
 
 import os
 import platform
+import subprocess
 import time
 
 import costs
@@ -10,14 +11,13 @@ import ends
 import guest
 from lablib import transfer
 from lablib.laboratory import Laboratory
-from lablib.layout import LabError
+from lablib.layout import SOURCES, LabError
 from lablib.machine import Mode
 from lablib.protect import Protection, default_build
 from sides import Bare, Remus, XlRemus
 
 LAST_LINES = 20
 TRIES = 3   # of what is measured under one protection
-QUICK_WORKLOADS = ("idle", "dirty 4 MB/s")
 
 
 class Progress:
@@ -32,7 +32,7 @@ class Progress:
 
 
 def workloads(args):
-    return [w for w in guest.WORKLOADS if not args.quick or w.name in QUICK_WORKLOADS]
+    return [w for w in guest.WORKLOADS if w.name in args.workloads]
 
 
 class Run:
@@ -162,12 +162,13 @@ class Run:
 
     def repetition(self, number):
         """Both sides in turn, and the guest without protection."""
-        yield ({"bench": "xen-ends", "side": "none", "repetition": number}, None,
-               lambda: ends.session(self.lab, None, 0))
-        for epoch_ms in self.args.intervals:
-            for side in (self.ours(), XlRemus(self.lab)):
-                yield ({"bench": "xen-ends", "side": side.name, "epoch_ms": epoch_ms, "repetition": number}, side,
-                       lambda s=side, ms=epoch_ms: ends.session(self.lab, s, ms))
+        for workload in workloads(self.args):
+            key = {"bench": "xen-ends", "workload": workload.name, "repetition": number}
+            yield key | {"side": "none"}, None, lambda w=workload: ends.session(self.lab, None, 0, w)
+            for epoch_ms in self.args.intervals:
+                for side in (self.ours(), XlRemus(self.lab)):
+                    yield (key | {"side": side.name, "epoch_ms": epoch_ms}, side,
+                           lambda s=side, ms=epoch_ms, w=workload: ends.session(self.lab, s, ms, w))
 
     def once(self):
         """Without the keepalive, and with the replication link cut."""
@@ -180,10 +181,16 @@ class Run:
                    lambda s=side: ends.voices(self.lab, s, last))
 
 
+def commit():
+    """Of the engine and the harness, where they stand in a repository."""
+    found = subprocess.run(["git", "-C", SOURCES, "describe", "--always", "--dirty"], capture_output=True, text=True, check=False)
+    return found.stdout.strip() or "unknown"
+
+
 def host_line():
     with open("/proc/cpuinfo", encoding="utf-8") as info:
         model = next((line.split(":")[1].strip() for line in info if line.startswith("model name")), "unknown")
-    return {"time": time.strftime("%Y-%m-%dT%H:%M:%SZ", time.gmtime()), "cores": os.cpu_count(), "cpu": model,
+    return {"time": time.strftime("%Y-%m-%dT%H:%M:%SZ", time.gmtime()), "commit": commit(), "cores": os.cpu_count(), "cpu": model,
             "kernel": platform.release(), "load_before": os.getloadavg()[0]}
 
 

@@ -85,19 +85,19 @@ def ends_chart(lines, title, unit, series):
     intervals = sorted({line["epoch_ms"] for line in of(lines, "xen-ends") if "epoch_ms" in line})
     chart = svg.Bars(title, unit, [f"{ms} ms" for ms in intervals], "epoch asked")
     for name, side, path in series:
-        found = [medians(of(lines, "xen-ends", side=side, epoch_ms=ms), *path) for ms in intervals]
+        found = [medians(of(lines, "xen-ends", side=side, epoch_ms=ms, workload="idle"), *path) for ms in intervals]
         chart.add(name, [(low, middle, high) if values else None
                          for values in found for middle, low, high in [values or (0, 0, 0)]])
     return chart
 
 
 def failover(lines):
-    return ends_chart(lines, "SIGKILL of the primary host to the first ping (plain emulation)", "seconds",
+    return ends_chart(lines, "SIGKILL of the primary host to the first ping (idle, plain emulation)", "seconds",
                       [(title, side, ("death", "first_ping_s")) for side, title in reversed(SIDES)])
 
 
 def trips(lines):
-    return ends_chart(lines, "Round trip of a TCP line (plain emulation; xl remus does not hold output)",
+    return ends_chart(lines, "Round trip of a TCP line (idle, plain emulation; xl remus does not hold output)",
                       "milliseconds",
                       [(f"{title} {p}", side, ("line_ms", p)) for side, title in reversed(SIDES)
                        for p in ("p50", "p99")])
