@@ -1,8 +1,10 @@
 /* SPDX-License-Identifier: GPL-2.0-or-later */
 /*
- * How long the guest stands still, as a program in it sees it: it reads the TSC in a loop, behind
- * everything else that wants to run, and remembers jumps. The kernel's own clocks stand still while
- * it is suspended, the TSC does not.
+ * How long the guest stands still, as a program in it sees it: it reads the TSC in a loop on the
+ * first CPU, behind everything else that wants to run, and remembers jumps. The kernel's own clocks
+ * stand still while it is suspended, the TSC does not.
+ * Not on another CPU: where instructions are counted those of all CPUs advance one clock, so that a
+ * loop beside whoever stops the guest doubles the time that it takes.
  * TCP port 10: the line "THRESHOLD_US" is answered by a line about the time since the line before:
  * how long it was by the TSC, then each jump above the threshold of then, oldest first, all in
  * microseconds. From then on the new threshold counts; 0: it sleeps, as it does at first.
@@ -90,15 +92,25 @@ static void serve(struct gaps *g, int sock)
     close(sock);
 }
 
+static int behind_all_on_first_cpu(void)
+{
+    struct sched_param none = {0};
+    cpu_set_t first;
+
+    CPU_ZERO(&first);
+    CPU_SET(0, &first);
+    return sched_setaffinity(0, sizeof(first), &first) ? -1
+                                                       : sched_setscheduler(0, SCHED_IDLE, &none);
+}
+
 int main(void)
 {
     static struct gaps g;
-    struct sched_param none = {0};
     struct pollfd asked = {.fd = listen_on(PORT), .events = POLLIN};
 
     signal(SIGPIPE, SIG_IGN);
     g.ticks_per_us = ticks_per_us();
-    if (g.ticks_per_us == 0 || sched_setscheduler(0, SCHED_IDLE, &none)) {
+    if (g.ticks_per_us == 0 || behind_all_on_first_cpu()) {
         fprintf(stderr, "gap: the rate of the TSC is not known, or there is no idle priority\n");
         return 1;
     }
