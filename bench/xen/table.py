@@ -27,6 +27,11 @@ def of(lines, bench, **fields):
             if line["bench"] == bench and all(line.get(key) == value for key, value in fields.items())]
 
 
+def workloads(lines, bench):
+    """In the order in which they were measured."""
+    return list(dict.fromkeys(line["workload"] for line in of(lines, bench)))
+
+
 def table(head, rows):
     width = len(head)
     return "\n".join(["| " + " | ".join(head) + " |", "|" + "---|" * width]
@@ -42,7 +47,7 @@ def kib(octets):
 
 
 def cost_rows(lines):
-    for line in of(lines, "xen-costs", **STOCK):
+    for line in in_order(of(lines, "xen-costs", **STOCK)):
         if line["side"] == "bare":
             continue
         yield [line["workload"], str(line["epoch_ms"]), TITLES[line["side"]], f"{line['epochs_per_s']:.1f}",
@@ -51,9 +56,15 @@ def cost_rows(lines):
                pages(line), kib(line["bytes_per_epoch"]), f"{line['dom0_cpu'] * 100:.0f}"]
 
 
+def in_order(lines):
+    """A bare pause before the ways to stop that are compared with it."""
+    known = workloads(lines, "xen-costs")
+    return sorted(lines, key=lambda l: (l["vcpus"], l["suspend"], l["epoch_ms"], known.index(l["workload"]), l["side"]))
+
+
 def stop_rows(lines):
     """Every way of stopping, guests with and without the driver."""
-    for line in sorted(of(lines, "xen-costs"), key=lambda l: (l["vcpus"], l["epoch_ms"])):
+    for line in in_order(of(lines, "xen-costs")):
         pause = line["pause_us"]
         yield [str(line["vcpus"]), line["workload"], str(line["epoch_ms"]), WAYS[line["side"]].format(line["suspend"]),
                f"{ms(pause)} ({ms(pause, 'p25')}-{ms(pause, 'p75')})", ms(line["wait_us"]), ms(line["own_us"]), pages(line),
@@ -68,7 +79,7 @@ def stops(lines):
 def parts(lines):
     """Where the time goes, by the engine's own account, and of a bare pause, by its."""
     rows = []
-    for line in sorted(of(lines, "xen-costs", workload="idle"), key=lambda l: (l["vcpus"], l["suspend"], l["epoch_ms"])):
+    for line in in_order(of(lines, "xen-costs", workload="idle")):
         if line["side"] == "remus":
             found = [line["account"][key]["p50"] for key in PARTS]
             rows.append([str(line["vcpus"]), line["suspend"], str(line["epoch_ms"])] + [f"{us / 1000:.2f}" for us in found])
@@ -84,7 +95,7 @@ def driver_parts(lines):
     """Of the driver's handshake, what it counts itself."""
     rows = [[str(line["vcpus"]), line["side"], line["workload"], str(line["epoch_ms"]), ms(line["wait_us"])]
             + [f"{line['driver_us'][part] / 1000:.3f}" for part in ("wake", "drain", "rendezvous")]
-            for line in of(lines, "xen-costs", suspend="driver") if line.get("driver_us")]
+            for line in in_order(of(lines, "xen-costs", suspend="driver")) if line.get("driver_us")]
     return table(["vCPUs", "", "workload", "ms asked", "handshake ms", "interrupt to thread", "xenstore at rest",
                   "CPUs together"], rows)
 
@@ -116,11 +127,6 @@ def figure(found, digits=1):
 
 def sides(lines, bench):
     return sorted({(line.get("epoch_ms", 0), line["side"]) for line in of(lines, bench)})
-
-
-def workloads(lines, bench):
-    """In the order in which they were measured."""
-    return list(dict.fromkeys(line["workload"] for line in of(lines, bench)))
 
 
 def ends(lines):
