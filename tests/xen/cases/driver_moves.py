@@ -3,7 +3,10 @@
 host and on the other, with requests to its disk and a TCP stream under way, and more checkpoints after each.
 """
 
+from lablib.fixture import until
+
 CLOCKS = ("monotonic_ms", "boottime_ms", "realtime_ms")
+CONSOLE_LOG = "/var/log/xen/console/guest-guest.log"
 
 
 def restored(scene, restores, checkpoints, **settings):
@@ -28,6 +31,32 @@ def restored_on_one_host(scene):
     guest.check_wall_clock()
     guest.save_and_restore()
     guest.check_wall_clock()
+
+
+def use_console(guest, number):
+    """A shell is there: it is told to compute something."""
+    tty = guest.must_run(guest.host, f"xenstore-read /local/domain/{guest.domid()}/console/tty").strip()
+    guest.must_run(guest.host, f"echo 'echo $(({number} * 1000)) computed' >{tty}")
+    until("the console's shell answers", lambda: f"{number * 1000} computed" in
+          guest.must_run(guest.host, f"tail {CONSOLE_LOG}"))
+
+
+def use_xenstore(guest, number):
+    """A watch of the kernel's fires, which reads the key and takes it away in a transaction."""
+    guest.must_run(guest.host, "xl sysrq guest h")
+    until("the key is answered", lambda: guest.run("dmesg").count("sysrq: HELP") == number)
+    key = f"/local/domain/{guest.domid()}/control/sysrq"
+    assert guest.must_run(guest.host, f"xenstore-read {key}").strip() in ("", "\\000"), "the key was not taken away"
+
+
+def restored_with_console_and_xenstore(scene):
+    guest = scene.guest()
+    for number in range(1, 4):
+        use_console(guest, number)
+        use_xenstore(guest, number)
+        (guest.carry if number % 2 else guest.save_and_restore)()
+    use_console(guest, 4)
+    use_xenstore(guest, 4)
 
 
 def uptime_ms(guest):
@@ -58,6 +87,7 @@ def migrated(scene, checkpoints):
 TESTS = [("3 times restored under load, in turn on either host, 40 checkpoints after each",
           lambda scene: restored(scene, 3, 40)),
          ("restored: the wall clock is right", restored_on_one_host),
+         ("restored 3 times: console, xenstore's watches and transactions", restored_with_console_and_xenstore),
          ("migrated by xl to a host that was started later, and back", lambda scene: migrated(scene, 40))]
 LONG_TESTS = [("20 times restored under load, in turn on either host, 200 checkpoints after each",
                lambda scene: restored(scene, 20, 200))]
