@@ -4,14 +4,17 @@
 from lablib.fixture import until
 from lablib.protect import is_protected
 
+SAVE_LIMIT_S = 200  # without Xen's word that it has suspended, xl save would fail after 60 s
+
 
 def again_and_again(scene):
-    """Off and on, the guest's clients do not notice."""
+    """Off and on, the guest's clients do not notice; meanwhile it can be saved."""
     p = scene.protected()
     talk = scene.talk()
     for hold in ("primary", "backup"):
         p.unprotect()
         assert p.status("A") is None and scene.domains("B") == []
+        p.must_run("A", "xl save -c guest /tmp/saved && rm /tmp/saved", SAVE_LIMIT_S)
         talk.more()
         p.protect(hold=hold)
         talk.more()
