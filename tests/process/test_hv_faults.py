@@ -186,7 +186,8 @@ def test_stale_copy_that_cannot_be_destroyed_at_once():
         with pair.rule("destroy EIO"):
             assert pair.a.call("failover", vm=pair.vm.uuid)["ok"]
             wait_for("it is told", lambda: pair.a.saw("stale-not-destroyed"))
-            assert pair.b.state(pair.vm.uuid) == "active" and not pair.runs_at_a()
+            wait_for("B runs the VM", lambda: pair.b.state(pair.vm.uuid) == "active")
+            assert not pair.runs_at_a()
         wait_for("it is destroyed", lambda: not pair.vm.alive())
         wait_for("A lets go of it", lambda: pair.a.status(pair.vm.uuid) is None)
         assert pair.b.state(pair.vm.uuid) == "active"
