@@ -21,7 +21,7 @@ def checkpoints(scene, count, vector="vector"):
         said = guest.checks.check()
         print(f"# {guest.flood.goes_on()} octets echoed; {said}", flush=True)
     guest.checks.check_work(first)
-    assert guest.processes() > processes + FORKS_MIN, "there was no storm of processes"
+    until("there is a storm of processes", lambda: guest.processes() > processes + FORKS_MIN)
     print(f"# {guest.unload()} octets echoed, {guest.processes() - processes} processes")
     assert guest.counter("checkpoints") == count // 2 * 2
     assert guest.counter("late") == guest.counter("abandoned") == 0

@@ -63,12 +63,12 @@ def struck_while_suspended(scene, action):
     return talk
 
 
-def with_driver(scene, name="driver", epoch_ms=CALM_MS):
-    """The guest is protected, and stopped by its driver."""
+def with_driver(scene, name="driver", epoch_ms=CALM_MS, suspend="driver"):
+    """The guest is protected, and stopped by its driver; name: of that state."""
     def make():
         protection = scene.ready()
         guest(scene, LOAD)
-        protection.protect(epoch_ms, suspend="driver")
+        protection.protect(epoch_ms, suspend=suspend)
         stopped_by(scene, "driver")
 
     scene.start_over(name, make)

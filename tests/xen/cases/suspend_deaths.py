@@ -52,9 +52,9 @@ def resumed_by_another_tool(scene):
     scene.check_took_over(talk)
 
 
-def host_dies(scene):
-    """At a random instant; the guest's driver works at the other host as well."""
-    p = with_driver(scene, "brisk", BRISK_MS)
+def host_dies(scene, name="brisk", suspend="driver"):
+    """At a random instant; the guest's driver works at the other host as well. name: of the state before."""
+    p = with_driver(scene, name, BRISK_MS, suspend)
     checks = SelfChecks(scene.lab, lambda command: guest(scene, command))
     checks.start("vector", "clocks")
     talk, before = scene.talk(connections=6), checks.check()
