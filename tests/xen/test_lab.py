@@ -25,6 +25,7 @@ from lablib import network, transfer  # noqa: E402
 from lablib.fixture import PATIENCE_S, Fixture, until  # noqa: E402
 from lablib.layout import (ECHO_PORT, GUEST_IP, GUEST_IP6, NUMBERED_PORT, PATTERN_PORT,  # noqa: E402
                            LabError, host_ip)
+from lablib.protect import default_build  # noqa: E402
 
 REPLY_S = 20
 LINES = 50
@@ -89,6 +90,15 @@ def programs_bring_their_libraries():
         raise tap.SkipTest("no dynamically linked program at hand")
     transfer.put(FIXTURE.need(), "B", [program], "/opt/test", with_libraries=True)
     must_run("B", f"/opt/test/{Path(program).name} version")
+
+
+def cpus_keep_flags():
+    """As they did not before lablib/emulator.py mended that."""
+    program = default_build() / "helpers/xen/kept_flags"
+    if not program.exists():
+        raise tap.SkipTest("built without Xen's development files")
+    transfer.put(FIXTURE.need(), "A", [program], "/opt/test", with_libraries=True)
+    must_run("A", "/opt/test/kept_flags")
 
 
 def guest_answers_from_outside():
@@ -200,6 +210,7 @@ TESTS = [("two hosts run Xen", hosts_run_xen),
          ("exit status and output of a command come back, its time is bounded", commands_come_back_whole),
          ("files arrive unchanged", files_arrive_unchanged),
          ("a program brings its libraries", programs_bring_their_libraries),
+         ("CMPXCHG16B changes no flag but ZF", cpus_keep_flags),
          ("a guest on A answers ping, numbered lines and datagrams", guest_answers_from_outside),
          ("the guest's memory checks itself", guest_memory_checks_itself),
          ("a cut link is silent and heals", a_cut_link_is_silent_and_heals),
