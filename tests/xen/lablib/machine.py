@@ -75,14 +75,17 @@ class Machine:
     def start(self, snapshot=None):
         """The caller is inside the network namespace."""
         argv = [*self.build.root.argv(self.build.emulator), *self.files(), *self.arguments()]
-        if snapshot:
-            argv += ["-S", "-incoming", f"exec:cat {shlex.quote(str(snapshot))}"]
+        files = [open(snapshot, "rb")] if snapshot else []
+        for file in files:
+            argv += ["-S", "-incoming", f"fd:{file.fileno()}"]
         modules = self.build.root.path / "usr/lib/x86_64-linux-gnu/qemu"
         self.path("qmp").unlink(missing_ok=True)
         with open(self.path("emulator"), "wb") as said:
             process = subprocess.Popen(argv, stdin=subprocess.DEVNULL, stdout=said, stderr=said,
                                        env=dict(os.environ, QEMU_MODULE_DIR=str(modules)),
-                                       start_new_session=True)
+                                       start_new_session=True, pass_fds=[file.fileno() for file in files])
+        for file in files:
+            file.close()
         procs.write_pid(self.pidfile, process.pid)
         self.wait_monitor(process)
 
