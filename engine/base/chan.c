@@ -68,9 +68,10 @@ static enum got receive(struct chan *chan, size_t *len, int *fd, bool *whole)
     };
     ssize_t got;
 
+    /* A peer that ended with messages unread: that is told once, before its own last ones. */
     do
         got = recvmsg(chan->fd, &msg, MSG_CMSG_CLOEXEC | MSG_DONTWAIT);
-    while (got < 0 && errno == EINTR);
+    while (got < 0 && (errno == EINTR || errno == ECONNRESET));
     if (got < 0)
         return errno == EAGAIN ? GOT_NOTHING : GOT_END;
     if (got == 0)

@@ -20,9 +20,8 @@
 
 /* What the callbacks saw, and what they are to do. */
 static struct seen {
-    int messages, ends;
+    int messages, ends, fd;
     json_int_t last;
-    int fd;
     bool free_on_message, free_on_end, echo;
 } seen;
 
@@ -183,6 +182,14 @@ static void last_words_come_before_the_end(void **state)
     chan_drain(chan);
     turn();
     assert_int_equal(seen.ends, 1);
+}
+
+static void last_words_of_a_peer_that_did_not_listen(void **state)
+{
+    json_t *unread = json_object();
+    assert_int_equal(chan_send(chan, unread, -1), 0);
+    json_decref(unread);
+    last_words_come_before_the_end(state);
 }
 
 static void may_be_freed_on_message(void **state)
@@ -380,21 +387,14 @@ int main(int argc, char **argv)
 
 #define T(f) cmocka_unit_test_setup_teardown(f, set_up, tear_down)
     const struct CMUnitTest tests[] = {
-        T(delivers_messages_in_order),
-        T(drops_what_is_no_object),
-        T(drops_overlong_messages),
-        T(sends_at_most_the_maximum),
-        T(a_full_channel_says_eagain),
-        T(a_dead_peer_says_epipe),
-        T(last_words_come_before_the_end),
-        T(may_be_freed_on_message),
-        T(may_be_freed_on_end),
-        T(may_answer_while_delivering),
-        T(passes_descriptors),
-        T(unwanted_descriptors_are_closed),
-        T(child_gets_the_channel_and_nothing_else),
-        T(child_sees_the_parents_end),
-        T(child_starts_with_default_signals),
+        T(delivers_messages_in_order),      T(drops_what_is_no_object),
+        T(drops_overlong_messages),         T(sends_at_most_the_maximum),
+        T(a_full_channel_says_eagain),      T(a_dead_peer_says_epipe),
+        T(last_words_come_before_the_end),  T(last_words_of_a_peer_that_did_not_listen),
+        T(may_be_freed_on_message),         T(may_be_freed_on_end),
+        T(may_answer_while_delivering),     T(passes_descriptors),
+        T(unwanted_descriptors_are_closed), T(child_gets_the_channel_and_nothing_else),
+        T(child_sees_the_parents_end),      T(child_starts_with_default_signals),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);
 }
