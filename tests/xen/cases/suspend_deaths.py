@@ -6,8 +6,9 @@ from lablib import transfer
 from lablib.fixture import at_random, until
 from lablib.selfchecks import SelfChecks
 
-BRISK_MS = 300  # so short that a good part of all instants are in the middle of a checkpoint
+BRISK_MS = 300  # many checkpoints in a few seconds
 INSTANTS, RANDOM_S = 5, 4
+STAY_MS = 300_000
 SAVE_LIMIT_S = 120  # xl save waits for 60 s where it does not fail at once
 
 
@@ -68,8 +69,17 @@ def host_dies(scene, name="brisk", suspend="driver"):
     checks.check_owed()
 
 
+def host_dies_while_suspended(scene):
+    """The epoch is not whole: the guest comes up from the one before."""
+    talk = struck_while_suspended(scene, f"sleep-ms={STAY_MS}")
+    scene.kill_primary()
+    scene.check_took_over(talk)
+    until("it is published there", lambda: scene.protection.must_run("B", f"xenstore-read {NODE}").strip())
+
+
 TESTS = [("xl save and a request to the kernel while the driver is in use", another_tool_asks),
          ("kill -9 of remusd's child while the driver holds the guest suspended", agent_dies_while_suspended),
          ("another tool resumes the guest while it is stopped for an epoch", resumed_by_another_tool),
+         ("A dies while the driver holds the guest suspended", host_dies_while_suspended),
          *[(f"A dies while the driver is in use, instant {n} of {INSTANTS}", host_dies)
            for n in range(1, INSTANTS + 1)]]
