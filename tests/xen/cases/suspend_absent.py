@@ -11,6 +11,7 @@ from lablib.archive import Archive
 
 SYMBOL, MISSED = "HYPERVISOR_shared_info", "HYPERVISOR_shared_infos"
 USED_IN = ("kernel.h", "revive.c", "cut.c")
+HAS_NAMES = "IS_ENABLED(CONFIG_KALLSYMS_ALL)"
 LOCKDOWN = "mount -t securityfs security /sys/kernel/security && cat /sys/kernel/security/lockdown"
 OVERLAY = "overlay.cpio.gz"
 
@@ -30,24 +31,34 @@ def protected_without(scene):
     scene.check_took_over(talk)
 
 
-def overlay(scene):
-    """For lab-guest: a driver that looks for something that no kernel has."""
+def overlay(scene, changes):
+    """For lab-guest: a driver made of changed sources."""
     root, place = scene.need().machine("A").build.root, scene.directory / "driver"
     shutil.rmtree(place, ignore_errors=True)
     driver = guest_driver.build(root.path, root.kernel_version(), place,
-                                {name: [(SYMBOL, MISSED)] for name in USED_IN})
+                                changes)
     archive = Archive()
     archive.file(f"lib/modules/{root.kernel_version()}/updates/{driver.name}", driver)
     archive.write(scene.directory / OVERLAY)
     return scene.directory / OVERLAY
 
 
-def misses_a_symbol(scene):
-    scene.ready([overlay(scene)], driver=1, overlay=f"/tmp/{OVERLAY}")
+def refuses(scene, changes, last_words):
+    scene.ready([overlay(scene, changes)], driver=1, overlay=f"/tmp/{OVERLAY}")
     lines = log(scene, "remus_suspend: not loaded")
     # For each attempt; modprobe makes two. The time stands before the text.
-    assert len(lines) == 2 and all(line.endswith(f" {MISSED}") for line in lines), lines
+    assert len(lines) == 2 and all(line.endswith(last_words) for line in lines), lines
     protected_without(scene)
+
+
+def misses_a_symbol(scene):
+    """It looks for something that no kernel has."""
+    refuses(scene, {name: [(SYMBOL, MISSED)] for name in USED_IN}, f" {MISSED}")
+
+
+def finds_no_names(scene):
+    """As it is compiled for a kernel without them."""
+    refuses(scene, {"kernel.c": [(HAS_NAMES, "0")]}, "CONFIG_KALLSYMS_ALL)")
 
 
 def locked_down(scene):
@@ -60,4 +71,6 @@ def locked_down(scene):
 
 
 TESTS = [("a driver that misses a symbol names it, is not loaded, the guest is protected without it", misses_a_symbol),
+         ("a driver for a kernel without names of its data says so, is not loaded, the guest is protected without it",
+          finds_no_names),
          ("lockdown: an unsigned driver is refused, the guest is protected without it", locked_down)]
