@@ -11,8 +11,8 @@ for some seconds. The mended copy does not write the note. Nothing else reads it
 Flags that are none. CMPXCHG16B changes ZF only. QEMU 7.2 works out the other flags without having told which
 instruction they are to be worked out from (cc_op), and may put an operand of it into RFLAGS instead. An interrupt
 that comes then saves that. Where it has the bit NT, the kernel thread goes on with NT, and dies of its next IRET,
-as the kernel executes one when it has changed its own code: kernel 6.12 died so while it booted on a busy machine,
-two times of two. The mended copy tells. The octets for that stand in place of the choice of another way to do it,
+as the kernel executes one when it has changed its own code: kernel 6.12 died so while it booted on a busy machine.
+The mended copy tells. The octets for that stand in place of the choice of another way to do it,
 which only CPUs that are threads need, and the laboratory has none (machine.py, Mode).
 """
 
