@@ -68,7 +68,7 @@ class Pinger:
 class Liner:
     """A numbered line every so often on one TCP connection, whether or not earlier ones are answered."""
 
-    def __init__(self, lab, every_s=LINE_EVERY_S):
+    def __init__(self, lab, every_s):
         self.every_s = every_s
         self.sock = lab.socket(socket.AF_INET, socket.SOCK_STREAM)
         self.sock.settimeout(CONNECT_LIMIT_S)

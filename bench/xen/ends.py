@@ -6,7 +6,7 @@ import time
 
 import guest
 import probe
-from client import Liner, Pinger, Voices, run
+from client import LINE_EVERY_S, Liner, Pinger, Voices, run
 from lablib.layout import CLIENT_IP, LabError
 from stats import percentile, spread
 
@@ -33,8 +33,8 @@ def quantiles(trips, sent):
 
 def clients(lab, workload):
     """An echo service is asked as often as the workload says, otherwise as often as it needs to be measured."""
-    every_s = {"every_s": 1 / workload.requests_per_s} if workload.requests_per_s else {}
-    return Pinger(lab), Liner(lab, **every_s)
+    every_s = 1 / workload.requests_per_s if workload.requests_per_s else LINE_EVERY_S
+    return Pinger(lab), Liner(lab, every_s)
 
 
 def round_trips(lab, workload, seconds):
