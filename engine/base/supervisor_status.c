@@ -149,9 +149,11 @@ static json_t *statuses(struct supervisor *s, const char *vm)
 
 static void answer_status(struct supervisor *s, struct ctl_conn *conn, const json_t *request)
 {
-    json_t *vms = statuses(s, json_string_value(json_object_get(request, "vm")));
+    const json_t *named = json_object_get(request, "vm");
+    const char *vm = json_string_value(named);
+    json_t *vms = statuses(s, vm);
 
-    if (json_object_get(request, "vm") && json_array_size(vms) != 1) { /* it has the words for it */
+    if (named && (!vm || json_array_size(vms) != 1)) { /* it has the words for it */
         json_decref(vms);
         (void)supervisor_lookup(s, conn, request);
         return;

@@ -328,7 +328,7 @@ def test_control_socket_garbage():
             pass
     for line in (b"\n", b"{\n", b"[]\n", b"\xff\xfe\n", b'{"cmd": 7}\n', b'{"cmd": "nosuch"}\n',
                  b'{"cmd": "protect"}\n', b'{"cmd": "protect", "vm": ["x"], "to": {}}\n',
-                 b'{"cmd": "unprotect", "vm": 3}\n'):
+                 b'{"cmd": "unprotect", "vm": 3}\n', b'{"cmd": "status", "vm": 3}\n'):
         with socket.socket(socket.AF_UNIX) as s:
             s.settimeout(10)
             s.connect(scene().a.socket)
