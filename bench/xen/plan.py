@@ -183,8 +183,11 @@ class Run:
 
 def commit():
     """Of the engine and the harness, where they stand in a repository."""
-    found = subprocess.run(["git", "-C", SOURCES, "describe", "--always", "--dirty"], capture_output=True, text=True, check=False)
-    return found.stdout.strip() or "unknown"
+    try:
+        found = subprocess.run(["git", "-C", SOURCES, "describe", "--always", "--dirty"], capture_output=True, text=True, check=True)
+        return found.stdout.strip()
+    except (FileNotFoundError, subprocess.CalledProcessError):
+        return "unknown"
 
 
 def host_line():
