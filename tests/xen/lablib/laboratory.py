@@ -16,7 +16,7 @@ from lablib.layout import GUEST, GUEST_IP, HOSTS, LINKS, LabError, Unavailable, 
 from lablib.machine import Machine, Mode
 from lablib.network import Namespace
 
-BOOT_LIMIT_S = 300
+BOOT_LIMIT_S = 300      # for each CPU of a host: they take turns
 BOOTED = "booted"       # the snapshot that `up` makes for the next `up`
 READY_POLL_S = 0.5
 RUN_LIMIT_S = 60
@@ -127,7 +127,7 @@ class Laboratory:
             self.save(BOOTED)
 
     def wait_booted(self, machine):
-        deadline = time.monotonic() + BOOT_LIMIT_S
+        deadline = time.monotonic() + BOOT_LIMIT_S * machine.mode.cpus
         while True:
             try:
                 return self.command(machine, "true", limit_s=agent.CONNECT_LIMIT_S)
