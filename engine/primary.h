@@ -31,7 +31,8 @@
  *
  * Phases:
  *   CONNECTING -> GREETING -> SYNCING -> RUNNING -> LEAVING -> (end)
- * and back to CONNECTING whenever a session is lost. The first EPOCH_END of a session puts the
+ * and back to CONNECTING whenever a session is lost, by way of LEAVING when this primary cannot go
+ * on with it although all is well with the VM. The first EPOCH_END of a session puts the
  * lease in force; it stays so over a lost session until the backup gives up its right to activate:
  * by WELCOME to a new generation, by BYE or BYE_ACK, or by a REJECT that names this primary's own
  * generation.
@@ -70,6 +71,7 @@ struct primary {
     bool had_rec;
     struct hv_suspend_now suspend; /* as it was last looked at */
     bool unfit;                    /* a failover would not resume the VM as it is */
+    bool no_log; /* the dirty log is not to be had: the backup is left alone until it is */
     enum primary_phase phase;
     enum primary_goal goal;
     json_int_t protect_id, goal_id; /* commands waiting for an answer; 0: none */
@@ -151,11 +153,15 @@ extern const struct link_ops primary_link_ops;
 void primary_close_link(struct primary *p, bool flush);
 /** The session is over: back to CONNECTING. */
 void primary_lost(struct primary *p, const char *cause, const char *text);
+/** The same, of one whose end was announced; the cause is said already. */
+void primary_parted(struct primary *p);
 /** The backup has given up its right to activate: no lease binds, the guest is on its own network.
  */
 void primary_released(struct primary *p);
 
 /* primary_sync.c */
+/** Switches the dirty log on, unless it is. It stays on over sessions. */
+int primary_log(struct primary *p, struct err *err) MUST_CHECK;
 void primary_sync_start(struct primary *p);
 /** All of the present round is coded. */
 void primary_sync_round(struct primary *p);
@@ -190,6 +196,8 @@ void primary_leave(struct primary *p, enum primary_goal goal, json_int_t id, boo
 /** A session is open and the goal is not GOAL_PROTECT. */
 void primary_leave_step(struct primary *p);
 void primary_bye_acked(struct primary *p);
+/** No epoch can follow the last one, but nothing is wrong with the VM. */
+void primary_part(struct primary *p, const char *cause, const char *text);
 
 /* primary_gone.c */
 void primary_handed_over(struct primary *p, uint64_t generation);

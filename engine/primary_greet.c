@@ -6,6 +6,9 @@
 #include "engine/base/fault.h"
 #include "engine/primary.h"
 
+/* Pause between two looks at whether the tool that has the dirty log is done with it. */
+#define LOG_AGAIN_MS 2000
+
 /* Everything in HELLO but the description. */
 
 static int put_hello(struct primary *p, struct err *err)
@@ -88,12 +91,26 @@ static void on_dialed(int fd, const struct err *why, void *arg)
         primary_lost(p, "greeting", err.text);
 }
 
+/** A backup makes room for a whole VM: not for one of which nothing could be sent. */
+static bool has_log(struct primary *p)
+{
+    struct err err;
+
+    /* But one that may resume the VM is asked in any case. */
+    p->no_log = !p->lease.in_force && primary_log(p, &err) < 0;
+    if (p->no_log)
+        primary_lost(p, "dirty-log", err_line(&err));
+    return !p->no_log;
+}
+
 void primary_connect(struct primary *p)
 {
     struct err err;
     if (p->dial || p->link || p->phase == PRIMARY_ENDED)
         return;
     p->phase = PRIMARY_CONNECTING;
+    if (!has_log(p))
+        return;
     p->dial =
         dial_start(p->child.base, p->rec.peer, p->conf->connect_timeout_ms, on_dialed, p, &err);
     if (!p->dial)
@@ -111,6 +128,9 @@ void primary_retry_later(struct primary *p)
 {
     if (!p->retry_ev)
         p->retry_ev = event_new(p->child.base, -1, 0, on_retry, p);
-    struct timeval tv = mono_span_tv(p->conf->reconnect_ms * NS_PER_MS);
+    int64_t ms = p->conf->reconnect_ms;
+    if (p->no_log && ms < LOG_AGAIN_MS)
+        ms = LOG_AGAIN_MS;
+    struct timeval tv = mono_span_tv(ms * NS_PER_MS);
     event_add(p->retry_ev, &tv);
 }

@@ -75,6 +75,7 @@ void primary_bound_leaving(struct primary *p)
 static void send_bye(struct primary *p)
 {
     static const struct msg_bye bye[] = {
+        [GOAL_PROTECT] = {WIRE_BYE_FAILED, "its dirty log was lost"},
         [GOAL_UNPROTECT] = {WIRE_BYE_UNPROTECT, "unprotected by the operator"},
         [GOAL_SHUTDOWN] = {WIRE_BYE_SHUTDOWN, "remusd stops"},
         [GOAL_VM_OFF] = {WIRE_BYE_VM_OFF, "the guest powered off"},
@@ -86,6 +87,17 @@ static void send_bye(struct primary *p)
     link_flush(p->link);
     primary_loop_reset(p);
     p->phase = PRIMARY_LEAVING;
+}
+
+void primary_part(struct primary *p, const char *cause, const char *text)
+{
+    /* Nothing is sealed, or the backup is to have the VM: then it may as well take it for dead. */
+    if (p->phase != PRIMARY_RUNNING || p->goal != GOAL_PROTECT) {
+        primary_lost(p, cause, text);
+        return;
+    }
+    child_degrade(&p->child, "unprotected", "%s: %s", cause, text);
+    send_bye(p);
 }
 
 static void send_handover(struct primary *p, enum wire_handover reason)
@@ -136,7 +148,8 @@ void primary_leave_step(struct primary *p)
 /** Answers `id` when the way out that was begun does not allow `goal` too. */
 static bool already_leaving(struct primary *p, enum primary_goal goal, json_int_t id)
 {
-    if (p->goal == GOAL_PROTECT)
+    bool parting = p->goal == GOAL_PROTECT && p->phase == PRIMARY_LEAVING;
+    if (p->goal == GOAL_PROTECT && !(parting && goal == GOAL_FAILOVER))
         return false;
     bool begun = p->goal != GOAL_FAILOVER || p->phase == PRIMARY_LEAVING;
     if (goal == GOAL_SHUTDOWN && !begun) {
@@ -201,6 +214,10 @@ void primary_failover_refused(struct primary *p, const char *text)
 void primary_bye_acked(struct primary *p)
 {
     primary_released(p);
+    if (p->goal == GOAL_PROTECT) { /* by primary_part: another session, when there is a log */
+        primary_parted(p);
+        return;
+    }
     if (p->goal == GOAL_SHUTDOWN) {
         if (primary_record(p, VM_WANTED) < 0)
             log_errx(

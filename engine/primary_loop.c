@@ -106,14 +106,14 @@ static void on_cut(void *arg)
     output_cut(&p->output, p->epoch);
 }
 
-static void capture_failed(struct primary *p, int error, const struct err *err)
+static void capture_failed(struct primary *p, int error, struct err *err)
 {
     if (hv_vm_gone(p->vm) != HV_ALIVE) {
         primary_vm_gone(p, hv_vm_gone(p->vm));
         return;
     }
     if (!hv_logging(p->vm)) {
-        primary_lost(p, "dirty-log-lost", err->text);
+        primary_part(p, "dirty-log-lost", err_line(err));
         return;
     }
     p->missed++;

@@ -28,13 +28,19 @@ void primary_lost(struct primary *p, const char *cause, const char *text)
         primary_refuse(p, "unreachable", &err);
         return;
     }
+    child_degrade(&p->child, "unprotected", "%s: %s", cause, text);
+    primary_parted(p);
+}
+
+void primary_parted(struct primary *p)
+{
+    primary_close_link(p, true);
     p->phase = PRIMARY_CONNECTING;
     primary_loop_reset(p);
     /* Nothing sealed could be activated: the guest needs no backup to speak. */
     if (!p->lease.in_force)
         primary_released(p);
     child_restore(&p->child, "behind");
-    child_degrade(&p->child, "unprotected", "%s: %s", cause, text);
     primary_status_send(p);
     primary_retry_later(p);
 }

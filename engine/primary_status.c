@@ -25,7 +25,7 @@ static const char *state_name(const struct primary *p)
         return "unprotected";
     if (primary_is_protected(p))
         return "protected";
-    if (p->unfit)
+    if (p->unfit || p->no_log)
         return "unprotected";
     if (p->phase == PRIMARY_SYNCING || p->phase == PRIMARY_RUNNING)
         return "syncing";

@@ -18,17 +18,21 @@ static int fetch(struct primary *p, struct err *err)
     return rc;
 }
 
+int primary_log(struct primary *p, struct err *err)
+{
+    if (hv_logging(p->vm))
+        return 0;
+    if (hv_log_start(p->vm, err) < 0)
+        return -1;
+    /* A fresh log says that all memory is dirty: that is what there is, without holes. */
+    bitmap_zero(&p->memory);
+    return 0;
+}
+
 /** All pages are to be sent, and what is written from here on is logged. */
 static int everything(struct primary *p, struct err *err)
 {
-    bool fresh = !hv_logging(p->vm); /* it stays on over sessions, and may be on before the first */
-
-    if (fresh && hv_log_start(p->vm, err) < 0)
-        return -1;
-    /* A fresh log says that all memory is dirty: that is what there is, without holes. */
-    if (fresh)
-        bitmap_zero(&p->memory);
-    if (fetch(p, err) < 0)
+    if (primary_log(p, err) < 0 || fetch(p, err) < 0)
         return -1;
     bitmap_or(&p->todo, &p->memory);
     return 0;
@@ -48,7 +52,7 @@ void primary_sync_start(struct primary *p)
     capture_reset(&p->capture);
     sender_session(&p->sender, p->link);
     if (everything(p, &err) < 0) {
-        primary_lost(p, "dirty-log", err.text);
+        primary_lost(p, "dirty-log", err_line(&err));
         return;
     }
     p->sync_total = bitmap_count(&p->todo);
@@ -76,7 +80,7 @@ void primary_sync_round(struct primary *p)
 
     p->sync_done += before;
     if (fetch(p, &err) < 0) {
-        primary_lost(p, "dirty-log", err.text);
+        primary_lost(p, "dirty-log", err_line(&err));
         return;
     }
     size_t dirty = bitmap_count(&p->todo);

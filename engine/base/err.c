@@ -41,6 +41,13 @@ int err_set(struct err *e, const char *hint, const char *fmt, ...)
     return -1;
 }
 
+const char *err_line(struct err *e)
+{
+    if (e->hint[0])
+        (void)err_set(e, "", "%s; %s", e->text, e->hint);
+    return e->text;
+}
+
 int err_errno(struct err *e, const char *hint, const char *fmt, ...)
 {
     int saved = errno;

@@ -21,6 +21,9 @@ struct err {
  */
 int err_set(struct err *e, const char *hint, const char *fmt, ...) PRINTF_LIKE(3, 4);
 
+/** What to do behind what failed, in `e->text`: for where a hint has no place of its own. */
+const char *err_line(struct err *e);
+
 /** As err_set, with ": strerror(errno)" added to the text. */
 int err_errno(struct err *e, const char *hint, const char *fmt, ...) PRINTF_LIKE(3, 4);
 

@@ -11,13 +11,14 @@ sys.path.insert(0, os.path.dirname(os.path.abspath(__file__)))
 from rig import Rig, wait_for  # noqa: E402
 import tap  # noqa: E402
 
+ATTEMPTS_S = 5  # in which A would have tried several times
 WATCH_S = 1.5  # longer than a status of the VM's process is old
 
 
 class Faulty:
     """A protected VM; the hypervisor of host `at` obeys the rules of a file. B is in no hurry to take over."""
 
-    def __init__(self, rig, rule="", at="A", fault="", **b_conf):
+    def __init__(self, rig, rule="", at="A", fault="", reconnect_ms=100, **b_conf):
         self.rig = rig
         self.rules = os.path.join(rig.dir, "rules")
         self.write(rule)
@@ -25,7 +26,8 @@ class Faulty:
         patient = {"detector_floor_ms": 10000, "detector_ceiling_ms": 20000, **b_conf}
         env = {at: {"REMUS_HV_FAULT_FILE": self.rules, "REMUS_FAULT": fault}}
         self.a, self.b, self.vm = rig.protected_pair(
-            a_conf=backend["A"], b_conf={**backend["B"], **patient}, a_env=env.get("A"), b_env=env.get("B"))
+            a_conf={**backend["A"], "reconnect_ms": reconnect_ms}, b_conf={**backend["B"], **patient},
+            a_env=env.get("A"), b_env=env.get("B"))
 
     def write(self, rule):
         with open(self.rules, "w", encoding="utf-8") as f:
@@ -39,6 +41,10 @@ class Faulty:
 
     def causes(self, daemon=None):
         return {d["cause"] for d in (daemon or self.a).status(self.vm.uuid)["degraded"]}
+
+    def told(self, words):
+        """A says that the VM is not protected, and that."""
+        return [e for e in self.a.saw("unprotected") if words in e["text"]]
 
     def runs_at_a(self):
         return self.rig.ask_vm("A", self.vm.uuid, "info")["running"]
@@ -143,11 +149,42 @@ def test_dirty_log_that_another_tool_has():
         pair.wait_protected()
 
 
+def test_dirty_log_that_another_tool_takes_over():
+    """It and B are left alone until the tool is done, and what is wrong is told once."""
+    with faulty() as pair:
+        with pair.rule("fetch_dirty 1 ESTALE\nlog_start EBUSY"):
+            wait_for("A has tried to have it back", lambda: pair.told("log_start"))
+            before, sessions = pair.a.events(), pair.b.saw("session")
+            time.sleep(ATTEMPTS_S)
+            status = pair.a.status(pair.vm.uuid)
+            assert status["state"] == "unprotected" and pair.causes() == {"unprotected"}, status
+            assert pair.a.events() == before and pair.b.saw("session") == sessions, pair.a.events()
+            assert pair.runs_at_a()
+        pair.wait_protected()
+
+
+def test_dirty_log_lost_is_no_death():
+    """B is told: it does not take A for dead because the next session is a while away."""
+    with faulty(reconnect_ms=4000, detector_floor_ms=900) as pair:
+        with pair.rule("fetch_dirty 1 ESTALE"):
+            wait_for("it is lost", lambda: pair.told("fetch_dirty"))
+        pair.wait_protected()
+        assert pair.runs_at_a() and not pair.b.saw("takeover"), pair.b.events()
+
+
+def test_unprotected_while_another_tool_has_the_dirty_log():
+    with faulty() as pair:
+        with pair.rule("fetch_dirty 1 ESTALE\nlog_start EBUSY"):
+            wait_for("A has tried to have it back", lambda: pair.told("log_start"))
+            assert pair.a.call("unprotect", vm=pair.vm.uuid)["ok"]
+            assert pair.a.status(pair.vm.uuid) is None and pair.runs_at_a()
+
+
 def test_dirty_log_lost_in_a_first_copy():
     """The next session starts a new log, and is not refused one first."""
     with faulty("fetch_dirty 2 ESTALE") as pair:
         pair.wait_protected()
-        assert [e for e in pair.a.saw("unprotected") if "fetch_dirty" in e["text"]], pair.a.events()
+        assert pair.told("fetch_dirty"), pair.a.events()
         assert pair.a.status(pair.vm.uuid)["generation"] == 2, pair.a.events()
 
 

@@ -141,6 +141,19 @@ static void err_may_quote_itself(void **state)
     assert_string_equal(e.hint, "hint hint");
 }
 
+static void err_becomes_one_line(void **state)
+{
+    struct err e;
+    (void)state;
+
+    errno = EAGAIN;
+    (void)err_set(&e, "do that", "no way");
+    assert_string_equal(err_line(&e), "no way; do that");
+    assert_string_equal(e.hint, "");
+    assert_string_equal(err_line(&e), "no way; do that");
+    assert_int_equal(errno, EAGAIN);
+}
+
 static void err_is_cut(void **state)
 {
     struct err e;
@@ -167,6 +180,7 @@ int main(void)
         cmocka_unit_test(err_is_filled),
         cmocka_unit_test(err_has_the_reason),
         cmocka_unit_test(err_may_quote_itself),
+        cmocka_unit_test(err_becomes_one_line),
         cmocka_unit_test(err_is_cut),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);
