@@ -27,6 +27,21 @@ static enum hv_suspend suspend_wanted(const struct primary *p)
                                                          : (enum hv_suspend)p->rec.suspend;
 }
 
+/** One that a backup may resume has to be silent, and can be unprotected, fit or not. */
+static bool goes_on(const struct primary *p)
+{
+    return p->protect_id == 0 && p->rec.state == VM_PROTECTING;
+}
+
+static int check_fit(struct primary *p, struct err *err)
+{
+    struct err why;
+
+    if (goes_on(p) || hv_may_protect(p->hv, &p->child.uuid, &why) == 0)
+        return 0;
+    return err_set(err, why.hint, "%s cannot be protected: %s", p->info.name, why.text);
+}
+
 static const char unknown_vm[] = "unknown-vm";
 
 static int open_vm(struct primary *p, const char **code, struct err *err)
@@ -41,13 +56,8 @@ static int open_vm(struct primary *p, const char **code, struct err *err)
     }
     child_set_name(&p->child, p->info.name);
     *code = "refused";
-    /* One that a backup may resume has to be silent, and can be unprotected, fit or not. */
-    bool goes_on = p->protect_id == 0 && p->rec.state == VM_PROTECTING;
-    if (p->info.refuse[0] && !goes_on) {
-        errno = EPERM;
-        return err_set(err, "", "%s cannot be protected: %s", p->info.name, p->info.refuse);
-    }
-    if (hv_attach(p->hv, &p->child.uuid, suspend_wanted(p), &p->vm, err) < 0)
+    if (check_fit(p, err) < 0 ||
+        hv_attach(p->hv, &p->child.uuid, suspend_wanted(p), &p->vm, err) < 0)
         return -1;
     /* Another tool may have it: better told now than in every session. */
     return p->protect_id != 0 ? hv_log_start(p->vm, err) : 0;

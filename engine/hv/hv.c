@@ -85,6 +85,13 @@ int hv_check_absent(struct hv *hv, const struct uuid *uuid, struct err *err)
     return err_set(err, "", "VM \"%s\" is here", info.name);
 }
 
+int hv_may_protect(struct hv *hv, const struct uuid *uuid, struct err *err)
+{
+    struct err own;
+
+    return hv->ops->may_protect(hv, uuid, hv_err(err, &own));
+}
+
 int hv_attach(struct hv *hv, const struct uuid *uuid, enum hv_suspend suspend, struct hv_vm **ret,
               struct err *err)
 {

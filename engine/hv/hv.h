@@ -40,7 +40,6 @@ struct hv_info {
     bool running;
     char net[HV_NET_MAX]; /* port spec (engine/net/port.h) of the network its interface is on */
     uint8_t mac[6];       /* of its interface; all zero: it has none */
-    char refuse[ERR_TEXT_MAX]; /* why it cannot be protected; empty when it can */
 };
 
 /** How large a replica is. */
@@ -89,6 +88,12 @@ struct hv_ops {
 
     /** By UUID text or name. ENOENT when there is none, EEXIST when a name is ambiguous. */
     int (*find)(struct hv *hv, const char *which, struct hv_info *ret, struct err *err);
+
+    /**
+     * Whether the VM of this UUID can be protected. EPERM: it cannot, and `err` says why; anything
+     * else: that is not known. Asks the hypervisor for much more than find does.
+     */
+    int (*may_protect)(struct hv *hv, const struct uuid *uuid, struct err *err);
 
     /* ---- primary side: attach, log_start, {stop, fetch_dirty, copy, save_state, resume}*, end
      * ---- */
@@ -229,6 +234,7 @@ void hv_close(struct hv *hv);
 int hv_find(struct hv *hv, const char *which, struct hv_info *ret, struct err *err) MUST_CHECK;
 /** 0: no VM of this UUID is here. EEXIST: one is; anything else: that is not known. */
 int hv_check_absent(struct hv *hv, const struct uuid *uuid, struct err *err) MUST_CHECK;
+int hv_may_protect(struct hv *hv, const struct uuid *uuid, struct err *err) MUST_CHECK;
 
 int hv_attach(struct hv *hv, const struct uuid *uuid, enum hv_suspend suspend, struct hv_vm **ret,
               struct err *err) MUST_CHECK;

@@ -2,7 +2,6 @@
 #include "engine/hv/hv_fault.h"
 
 #include <errno.h>
-#include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
 
@@ -71,13 +70,12 @@ static void fault_close(struct hv *hv)
 
 static int fault_find(struct hv *hv, const char *which, struct hv_info *ret, struct err *err)
 {
-    struct err why;
+    PASS("find", hv_find(hv_in(hv), which, ret, err));
+}
 
-    if (hv_fault_due("find", err) || hv_find(hv_in(hv), which, ret, err))
-        return -1;
-    if (hv_fault_due("refuse", &why))
-        snprintf(ret->refuse, sizeof(ret->refuse), "%s", why.text);
-    return 0;
+static int fault_may_protect(struct hv *hv, const struct uuid *uuid, struct err *err)
+{
+    PASS("may_protect", hv_may_protect(hv_in(hv), uuid, err));
 }
 
 static int fault_attach(struct hv *hv, const struct uuid *uuid, enum hv_suspend suspend,
@@ -277,6 +275,7 @@ const struct hv_ops hv_fault_ops = {
     .open = fault_open,
     .close = fault_close,
     .find = fault_find,
+    .may_protect = fault_may_protect,
     .attach = fault_attach,
     .suspend_now = fault_suspend_now,
     .unfit = fault_unfit,

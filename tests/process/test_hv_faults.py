@@ -126,7 +126,7 @@ def test_unprotected_while_its_process_waits_to_be_started():
 def test_vm_that_would_be_refused_by_now():
     """What goes on is not refused: the VM would stay without network, and could not be unprotected."""
     with faulty() as pair:
-        with pair.rule("refuse ENOENT"):
+        with pair.rule("may_protect EPERM"):
             pair.a.kill_child(pair.vm.uuid)
             wait_for("its process is gone", lambda: pair.a.saw("child-died"))
             pair.wait_protected()

@@ -94,6 +94,24 @@ static void absence_is_only_what_find_says(void **state)
     hv_close(hv);
 }
 
+/* Whoever only looks whether a VM is there need not know, and finds it. */
+static void vm_that_cannot_be_protected_is_found(void **state)
+{
+    struct sim_test *t = *state;
+    struct hv_info info;
+    char plan[96];
+    struct err err;
+
+    struct hv *hv = open_fault(t, plan);
+    sim_test_start(t, NULL);
+    arm(plan, "may_protect EPERM\n");
+    assert_int_equal(hv_find(hv, "guest", &info, &err), 0);
+    assert_int_equal(hv_may_protect(hv, &info.uuid, &err), -1);
+    assert_int_equal(errno, EPERM);
+    assert_non_null(strstr(err.text, "may_protect"));
+    hv_close(hv);
+}
+
 #define TEST(f) cmocka_unit_test_setup_teardown(f, sim_test_setup, sim_test_teardown)
 
 int main(void)
@@ -102,6 +120,7 @@ int main(void)
         TEST(armed_operations_fail_without_being_done),
         TEST(wrong_plan_is_seen),
         TEST(absence_is_only_what_find_says),
+        TEST(vm_that_cannot_be_protected_is_found),
     };
 
     if (!sim_test_program()) {

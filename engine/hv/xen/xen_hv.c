@@ -125,7 +125,6 @@ static int describe_found(const struct xen_hv *x, const xc_domaininfo_t *info, s
     else
         snprintf(ret->net, sizeof(ret->net), "none");
     xen_vif_mac(x, &vif, ret->mac);
-    xen_refuse(x, info, ret->refuse);
     return 0;
 }
 
@@ -140,11 +139,27 @@ static int xen_find(struct hv *hv, const char *which, struct hv_info *ret, struc
     return describe_found(x, &info, ret, err);
 }
 
+static int xen_may_protect(struct hv *hv, const struct uuid *uuid, struct err *err)
+{
+    struct xen_hv *x = (struct xen_hv *)hv;
+    char why[ERR_TEXT_MAX];
+    xc_domaininfo_t info;
+
+    if (xen_dom_by_uuid(x, uuid, XEN_VMS, &info))
+        return err_errno(err, "", "cannot look at the domain");
+    xen_refuse(x, &info, why);
+    if (!why[0])
+        return 0;
+    errno = EPERM;
+    return err_set(err, "", "%s", why);
+}
+
 const struct hv_ops hv_xen_ops = {
     .name = "xen",
     .open = xen_open,
     .close = xen_close,
     .find = xen_find,
+    .may_protect = xen_may_protect,
     .attach = xen_attach,
     .suspend_now = xen_suspend_now,
     .unfit = xen_unfit,
