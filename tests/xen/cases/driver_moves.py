@@ -70,7 +70,7 @@ def migrated(scene, checkpoints):
     lab.kill("B")
     lab.up(fresh=True)  # its snapshot was made when it had been up for a while
     guest.install("B")
-    first = guest.load(disk=False)
+    first = guest.load(disk=None)
     for _ in range(2):
         before = guest.checks.check()
         guest.migrate()

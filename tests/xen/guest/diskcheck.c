@@ -1,9 +1,11 @@
 /* SPDX-License-Identifier: GPL-2.0-or-later */
 /*
- * diskcheck DEVICE [THREADS]: overwrites DEVICE. Each thread has blocks of its own, and one request
- * under way at a time, past the page cache. A block says which it is and how often it was written;
- * before it is written again it is read. A write that was lost, went elsewhere, or was done once
- * more after a later one shows as an older block; a request that was lost as one that never ends.
+ * diskcheck DEVICE [THREADS [read]]: overwrites DEVICE. Each thread has blocks of its own, and one
+ * request under way at a time, past the page cache. A block says which it is and how often it was
+ * written; before it is written again it is read. A write that was lost, went elsewhere, or was
+ * done once more after a later one shows as an older block; a request that was lost as one that
+ * never ends. read: it only reads; no two blocks are to be alike, and each is to stay as it was
+ * first seen.
  * TCP port 14: reads=N writes=N flushes=N errors=N pending_ms=N (the request that has taken
  * longest)
  */
@@ -19,13 +21,14 @@ enum { PORT = 14, BLOCK = 4096, BLOCKS = 128, MOST = 32, FLUSH_EVERY = 16 };
 
 struct worker {
     int fd;
-    unsigned number;
-    uint64_t generation[BLOCKS];
-    atomic_long since; /* when its request began */
+    unsigned number, renewed;
+    uint64_t generation[BLOCKS]; /* or, of one that only reads, what the block adds up to */
+    atomic_long since;           /* when its request began */
 };
 
 static struct worker workers[MOST];
 static unsigned count = 8;
+static int only_reads;
 static atomic_ulong reads, writes, flushes, errors;
 
 static void fill(uint64_t *block, uint64_t which, uint64_t generation)
@@ -49,6 +52,13 @@ static void transfer(struct worker *w, void *block, unsigned i, int writing)
     atomic_store(&w->since, clock_ns(CLOCK_MONOTONIC));
 }
 
+static void flush(struct worker *w)
+{
+    if (fdatasync(w->fd))
+        atomic_fetch_add(&errors, 1);
+    atomic_fetch_add(&flushes, 1);
+}
+
 static void renew(struct worker *w, uint64_t *block, uint64_t *expected, unsigned i)
 {
     uint64_t which = (uint64_t)w->number * BLOCKS + i;
@@ -61,6 +71,28 @@ static void renew(struct worker *w, uint64_t *block, uint64_t *expected, unsigne
     }
     fill(block, which, ++w->generation[i]);
     transfer(w, block, i, 1);
+    if (++w->renewed % FLUSH_EVERY == 0)
+        flush(w);
+}
+
+static uint64_t sum_of(const uint64_t *block)
+{
+    uint64_t sum = 1;
+
+    for (unsigned i = 0; i < BLOCK / 8; i++)
+        sum = sum * 6364136223846793005u + block[i];
+    return sum ? sum : 1;
+}
+
+static void look(struct worker *w, uint64_t *block, unsigned i)
+{
+    uint64_t sum;
+
+    transfer(w, block, i, 0);
+    sum = sum_of(block);
+    if (w->generation[i] > 0 && w->generation[i] != sum)
+        atomic_fetch_add(&errors, 1);
+    w->generation[i] = sum;
 }
 
 static void *work(void *arg)
@@ -71,15 +103,13 @@ static void *work(void *arg)
 
     if (posix_memalign(&block, BLOCK, BLOCK) || posix_memalign(&expected, BLOCK, BLOCK))
         exit(1);
-    for (unsigned n = 1;; n++) {
+    for (;;) {
         random = random * 6364136223846793005u + 1442695040888963407u;
         atomic_store(&w->since, clock_ns(CLOCK_MONOTONIC));
-        renew(w, block, expected, (random >> 33) % BLOCKS);
-        if (n % FLUSH_EVERY == 0) {
-            if (fdatasync(w->fd))
-                atomic_fetch_add(&errors, 1);
-            atomic_fetch_add(&flushes, 1);
-        }
+        if (only_reads)
+            look(w, block, (random >> 33) % BLOCKS);
+        else
+            renew(w, block, expected, (random >> 33) % BLOCKS);
     }
     return NULL;
 }
@@ -102,6 +132,7 @@ int main(int argc, char **argv)
 {
     if (argc > 2)
         count = (unsigned)atoi(argv[2]);
+    only_reads = argc > 3 && strcmp(argv[3], "read") == 0;
     if (argc < 2 || count < 1 || count > MOST)
         return 2;
     for (unsigned i = 0; i < count; i++) {
@@ -109,7 +140,7 @@ int main(int argc, char **argv)
         pthread_t thread;
 
         w->number = i;
-        w->fd = open(argv[1], O_RDWR | O_DIRECT);
+        w->fd = open(argv[1], (only_reads ? O_RDONLY : O_RDWR) | O_DIRECT);
         atomic_store(&w->since, clock_ns(CLOCK_MONOTONIC));
         if (w->fd < 0 || pthread_create(&thread, NULL, work, w)) {
             perror(argv[1]);

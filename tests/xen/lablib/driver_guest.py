@@ -89,13 +89,14 @@ class DriverGuest:
         except LabError:
             return False
 
-    def load(self, disk=True, vector="vector"):
-        """fork and exec without end, TCP, the self-checks, until unload(). An emulated CPU is to be busy,
-        not out of breath: whoever asks a self-check is to get an answer. Returns what they say."""
+    def load(self, disk="disk", vector="vector"):
+        """fork and exec without end, TCP, the self-checks, until unload(); disk: the one for it, None: no disk is used.
+        An emulated CPU is to be busy, not out of breath: whoever asks a self-check is to get an answer. Returns what
+        they say."""
         self.vector = vector
         if vector == "avx":
             self.must_run(self.host, f"guest_avx {self.domid()}")
-        self.checks.start(vector, "clocks", *(["disk"] if disk else []))
+        self.checks.start(vector, "clocks", *([disk] if disk else []))
         self.run(f"setsid sh -c {shlex.quote(FORKS)} >/dev/null 2>&1 &")
         self.flood = Flood(self.lab, self.directory)
         said = self.checks.check()
