@@ -1,7 +1,7 @@
 #!/usr/bin/env python3
 # SPDX-License-Identifier: GPL-2.0-or-later
 # on-request
-# time-limit-s: 5400
+# time-limit-s: 10800
 """The guest's suspend driver on Debian's other kernels, and with 2 and 4 vCPUs: moved by xl, and through a failover."""
 
 import sys
@@ -18,5 +18,5 @@ from lablib.machine import Mode  # noqa: E402
 if __name__ == "__main__":
     status = DriverScene().run_cases(driver_hosts.KERNELS)
     for cpus in driver_hosts.CPUS:
-        status |= DriverScene(Mode(icount=True, cpus=cpus)).run_cases(driver_hosts.of_cpus(cpus))
+        status |= DriverScene(Mode(icount=True, cpus=cpus, paced=True)).run_cases(driver_hosts.of_cpus(cpus))
     sys.exit(status)

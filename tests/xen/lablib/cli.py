@@ -26,7 +26,7 @@ def build(lab, args):
 
 
 def up(lab, args):
-    lab.up(Mode(args.memory, args.icount, args.cpus), args.fresh, args.owner)
+    lab.up(Mode(args.memory, args.icount, args.cpus, args.paced), args.fresh, args.owner)
     say(f"up; client {CLIENT_IP}, guest {GUEST_IP}, hosts " + ", ".join(
         f"{host} {host_ip(host, 'front')} (repl {host_ip(host, 'repl')})" for host in HOSTS))
 
@@ -127,6 +127,8 @@ def parser():
     sub.add_argument("--icount", action="store_true", help="deterministic time, for measurements")
     sub.add_argument("--cpus", type=int, default=1, metavar="N",
                      help="of each host; more than one only with --icount")
+    sub.add_argument("--paced", action="store_true",
+                     help="with --icount: an idle host's clock goes no faster than ours")
     sub.add_argument("--owner", type=int, default=0, metavar="PID",
                      help="take the laboratory down when this process ends")
     command(down, "ends everything that up started")

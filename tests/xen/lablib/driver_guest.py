@@ -15,12 +15,12 @@ from lablib.selfchecks import ANSWER_S, SelfChecks, numbers
 TOOLS = ("suspender", "meddler", "guest_avx")
 NODE = "device/suspend/event-channel"
 PARAMETERS = "/sys/module/remus_suspend/parameters"
-DISK, SAVED = "/tmp/disk", "/tmp/guest.save"
+DISK, SAVED, MIGRATE_LOG = "/tmp/disk", "/tmp/guest.save", "/tmp/migrate.log"
 # A check of all of the memory takes its time in emulation.
 DEFAULTS = {"driver": 1, "memory": 160, "pattern_mb": 4, "pattern_rate": 100, "disk": DISK, "tsc": "native"}
 # By its path: its shell would run it without a process.
 FORKS = "while [ ! -e /tmp/rest ]; do /bin/busybox true; /bin/busybox true; usleep 50000; done"
-START_S, MOVE_S, TOOL_S = 400, 600, 3600
+START_S, MOVE_S, TOOL_S = 900, 1800, 3600
 PORT = 9000
 REST_MS = 10  # a guest that is stopped all the time does nothing that could suffer
 SLACK_MS = 3000
@@ -200,10 +200,10 @@ class DriverGuest:
         other = self.other()
         self.must_run(other, f"[ -e {DISK} ] || dd if=/dev/zero of={DISK} bs=1M count=16 2>/dev/null; "
                              f"socat TCP-LISTEN:{PORT},reuseaddr,nodelay "
-                             'EXEC:"xl migrate-receive",nofork >/tmp/receive.log 2>&1 &')
-        self.must_run(self.host, f"xl migrate -s '' guest 'socat STDIO TCP:{host_ip(other, 'repl')}:"
-                                 f"{PORT},nodelay' >/tmp/migrate.log 2>&1 || "
-                                 "{ cat /tmp/migrate.log; false; }", MOVE_S)
+                             f'EXEC:"xl migrate-receive",nofork >{MIGRATE_LOG} 2>&1 &')
+        status, _ = self.lab.run(self.host, f"xl migrate -s '' guest 'socat STDIO TCP:{host_ip(other, 'repl')}:{PORT},"
+                                            f"nodelay,retry=50,interval=0.2' >{MIGRATE_LOG} 2>&1", MOVE_S)
+        assert status == 0, "".join(f"{host}: {self.lab.run(host, f'cat {MIGRATE_LOG}')[1]}" for host in HOSTS)
         self.host = other
         self.await_return()
 

@@ -53,7 +53,7 @@ class Laboratory:
         """Host name to Machine, for the build and mode that were started."""
         state = self.state()
         build = images.Build.from_paths(state["build"], state["root"])
-        mode = Mode(state["memory_mb"], state["icount"], state["cpus"])
+        mode = Mode(state["memory_mb"], state["icount"], state["cpus"], state["paced"])
         return {host: Machine(host, self.directory, build, mode) for host in HOSTS}
 
     def machine(self, host):
@@ -92,7 +92,8 @@ class Laboratory:
                 self.namespace.start(owner)
                 self.state_file.write_text(json.dumps(
                     {"build": str(build.path), "root": str(build.root.path),
-                     "memory_mb": mode.memory_mb, "icount": mode.icount, "cpus": mode.cpus}))
+                     "memory_mb": mode.memory_mb, "icount": mode.icount, "cpus": mode.cpus,
+                     "paced": mode.paced}))
                 self.start_hosts(list(self.machines().values()), fresh)
             except BaseException:
                 self.take_down()

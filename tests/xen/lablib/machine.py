@@ -16,7 +16,8 @@ from lablib.qmp import Monitor
 CPU = "max,+svm,+npt,-smap,-smep,-la57,-pks,-pku,-rdtscp"
 XEN_OPTIONS = ("loglvl=warning guest_loglvl=none com1=115200,8n1 console=com1 sched=credit "
                "spec-ctrl=eager-fpu dom0_mem={dom0}M,max:{dom0}M")
-IN_XEN = re.compile(r"\bRIP=ffff82[d-f]", re.IGNORECASE)
+PLACE = re.compile(r"\b[RE]IP=([0-9a-f]+)", re.IGNORECASE)
+IN_XEN = re.compile(r"ffff82[d-f]", re.IGNORECASE)
 MONITOR_LIMIT_S, STOP_LIMIT_S, SAVE_LIMIT_S, LOAD_LIMIT_S = 30, 30, 180, 180
 STOP_RETRY_S, FROZEN_LIMIT_S = 0.02, 3
 
@@ -25,15 +26,18 @@ class Mode:
     """What the emulators of a laboratory have in common.
 
     Without counted instructions each emulated CPU is a thread, and guests of several CPUs die there of
-    faults that they did not make."""
+    faults that they did not make. Where they are counted, the clock of an idle host jumps to its next timer: minutes
+    for it are a moment for a busy one. `paced`: it waits for that timer, as hardware does."""
 
-    def __init__(self, memory_mb=1536, icount=False, cpus=1):
+    def __init__(self, memory_mb=1536, icount=False, cpus=1, paced=False):
         if cpus > 1 and not icount:
             raise LabError("hosts of several CPUs need --icount: in plain emulation their guests crash at random")
-        self.memory_mb, self.icount, self.cpus = memory_mb, icount, cpus
+        if paced and not icount:
+            raise LabError("--paced is for hosts that count instructions: --icount")
+        self.memory_mb, self.icount, self.cpus, self.paced = memory_mb, icount, cpus, paced
 
     def name(self):
-        return (f"{self.memory_mb}m" + ("-icount" if self.icount else "")
+        return (f"{self.memory_mb}m" + ("-icount" if self.icount else "") + ("-paced" if self.paced else "")
                 + (f"-{self.cpus}cpus" if self.cpus != 1 else ""))
 
 
@@ -54,7 +58,7 @@ class Machine:
 
     def arguments(self):
         """The emulator's command line, but for paths and the start of a load."""
-        count = ["-icount", "shift=1,sleep=off"] if self.mode.icount else []
+        count = ["-icount", f"shift=1,sleep={'on' if self.mode.paced else 'off'}"] if self.mode.icount else []
         argv = ["-accel", "tcg", *count, "-cpu", CPU, "-smp", str(self.mode.cpus), "-m", str(self.mode.memory_mb),
                 "-nodefaults", "-display", "none", "-no-reboot",
                 "-append", XEN_OPTIONS.format(dom0=self.mode.memory_mb // 2)]
@@ -124,14 +128,14 @@ class Machine:
     def stop(self):
         """At an instant that can be saved: QEMU 7.2 does not load a CPU that was inside a guest.
 
-        Xen itself runs at addresses that no guest of ours uses.
+        Xen itself runs at addresses that no guest of ours uses; a CPU without work is there.
         """
         deadline = time.monotonic() + STOP_LIMIT_S
         with self.monitor() as monitor:
             while True:
                 monitor.call("stop")
-                registers = monitor.call("human-monitor-command", **{"command-line": "info registers"})
-                if IN_XEN.search(registers):
+                registers = monitor.call("human-monitor-command", **{"command-line": "info registers -a"})
+                if all(IN_XEN.match(address) for address in PLACE.findall(registers)):
                     return
                 monitor.call("cont")
                 if time.monotonic() > deadline:
