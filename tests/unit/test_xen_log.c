@@ -105,19 +105,75 @@ static void log_that_another_tool_ends_is_lost(void **state)
     start_anew(w);
 }
 
+/* As libxenguest does with a log that it finds on; then the guest writes. */
+static void take_over(void)
+{
+    xc_shadow_control(NULL, FAKE_DOMID, XEN_DOMCTL_SHADOW_OP_OFF, NULL, 0);
+    xc_shadow_control(NULL, FAKE_DOMID, XEN_DOMCTL_SHADOW_OP_ENABLE_LOGDIRTY, NULL, 0);
+    fake_dirty(20);
+    fake_dirty(300);
+}
+
+/* Another tool has it, and finds in it what the guest has written. */
+static void expect_theirs(void)
+{
+    assert_true(fake_memory.logging);
+    assert_true(fake_memory.log[20 / 64] >> 20 % 64 & 1);
+    assert_true(fake_memory.log[300 / 64] >> 300 % 64 & 1);
+}
+
+static void expect_refused_until_they_are_done(struct world *w)
+{
+    assert_int_equal(xen_log_start(&w->v.vm, &w->err), -1);
+    assert_int_equal(errno, EBUSY);
+    expect_theirs();
+    xc_shadow_control(NULL, FAKE_DOMID, XEN_DOMCTL_SHADOW_OP_OFF, NULL, 0);
+    start_anew(w);
+}
+
 static void log_that_another_tool_takes_over_is_theirs(void **state)
 {
     struct world *w = *state;
 
     start_anew(w);
-    xc_shadow_control(NULL, FAKE_DOMID, XEN_DOMCTL_SHADOW_OP_OFF, NULL, 0);
-    xc_shadow_control(NULL, FAKE_DOMID, XEN_DOMCTL_SHADOW_OP_ENABLE_LOGDIRTY, NULL, 0);
+    take_over();
     expect_lost(w);
-    assert_true(fake_memory.logging);
-    assert_int_equal(xen_log_start(&w->v.vm, &w->err), -1);
-    assert_int_equal(errno, EBUSY);
-    xc_shadow_control(NULL, FAKE_DOMID, XEN_DOMCTL_SHADOW_OP_OFF, NULL, 0);
+    expect_theirs();
+    expect_refused_until_they_are_done(w);
+}
+
+static void log_taken_over_from_a_killed_agent_is_theirs(void **state)
+{
+    struct world *w = *state;
+
     start_anew(w);
+    w->v.log.on = false; /* forgotten */
+    take_over();
+    expect_refused_until_they_are_done(w);
+}
+
+static void log_taken_over_unnoticed_is_not_ended(void **state)
+{
+    struct world *w = *state;
+
+    start_anew(w);
+    take_over();
+    xen_log_close(&w->v);
+    expect_theirs();
+    assert_false(xen_log_ours(&w->x, FAKE_DOMID));
+}
+
+static void log_of_ours_is_ended(void **state)
+{
+    struct world *w = *state;
+
+    start(w);
+    xen_log_close(&w->v);
+    assert_false(fake_memory.logging);
+    assert_int_equal(xen_log_open(&w->v, &w->err), 0);
+    start_anew(w);
+    xen_log_close(&w->v);
+    assert_false(fake_memory.logging);
 }
 
 static void log_that_another_tool_has_read_is_lost(void **state)
@@ -211,6 +267,9 @@ int main(void)
         LOG(at_first_all_then_what_was_written),
         LOG(log_that_another_tool_ends_is_lost),
         LOG(log_that_another_tool_takes_over_is_theirs),
+        LOG(log_taken_over_from_a_killed_agent_is_theirs),
+        LOG(log_taken_over_unnoticed_is_not_ended),
+        LOG(log_of_ours_is_ended),
         LOG(log_that_another_tool_has_read_is_lost),
         LOG(log_of_a_killed_agent_is_started_anew),
         LOG(page_that_has_become_memory_is_read),

@@ -64,6 +64,14 @@ static void set_log(unsigned op)
     assert_int_equal(xc_shadow_control(NULL, FAKE_DOMID, op, NULL, 0), 0);
 }
 
+/* An agent that was killed leaves the log on, signed, with its canary. */
+static void leave_log(uint64_t canary)
+{
+    set_log(XEN_DOMCTL_SHADOW_OP_ENABLE_LOGDIRTY);
+    fake_dirty(canary);
+    assert_int_equal(xen_log_sign(&x, FAKE_DOMID, canary), 0);
+}
+
 static void pvh_guest_is_not_refused(void **state)
 {
     (void)state;
@@ -135,16 +143,34 @@ static void suspended_by_another_tool_is_refused(void **state)
 
     (void)state;
     expect_refused(suspended, "another tool has suspended it");
-    fake_write(LOG, "1"); /* no other tool: an agent that was killed */
+    leave_log(3); /* no other tool: an agent that was killed */
     assert_string_equal(why_not(suspended), "");
 }
 
 static void log_of_a_killed_agent_is_not_refused(void **state)
 {
     (void)state;
-    set_log(XEN_DOMCTL_SHADOW_OP_ENABLE_LOGDIRTY);
-    fake_write(LOG, "1");
+    leave_log(130);
     assert_string_equal(why_not(PVH), "");
+}
+
+static void log_taken_over_from_a_killed_agent_is_refused(void **state)
+{
+    (void)state;
+    leave_log(3);
+    set_log(XEN_DOMCTL_SHADOW_OP_OFF);
+    set_log(XEN_DOMCTL_SHADOW_OP_ENABLE_LOGDIRTY);
+    fake_dirty(2);
+    fake_dirty(4);
+    expect_refused(PVH, "another tool has its dirty log on");
+}
+
+static void signature_that_is_none_is_not_ours(void **state)
+{
+    (void)state;
+    leave_log(0);
+    fake_write(LOG, "2000000");
+    expect_refused(PVH, "another tool has its dirty log on");
 }
 
 #define REFUSE(f) cmocka_unit_test_setup_teardown(f, boot, halt)
@@ -161,6 +187,8 @@ int main(void)
         REFUSE(what_another_tool_finds_dirty_stays_so),
         REFUSE(suspended_by_another_tool_is_refused),
         REFUSE(log_of_a_killed_agent_is_not_refused),
+        REFUSE(log_taken_over_from_a_killed_agent_is_refused),
+        REFUSE(signature_that_is_none_is_not_ours),
     };
 
     return cmocka_run_group_tests(tests, NULL, NULL);

@@ -70,11 +70,14 @@ bool xen_refuse_devices(const struct xen_hv *x, uint32_t domid, char *why);
 /** Names of its devices, to be compared; the caller's to free, NULL without memory. */
 char *xen_devices(const struct xen_hv *x, uint32_t domid);
 
-/* ---- xen_log.c: the part of it that needs no VM ---- */
+/* ---- xen_log_owner.c: whose the dirty log is ---- */
 
-/** An agent of ours has switched the domain's dirty log on, and not off again. */
+/** Says in xenstore that the log is ours, and has page `canary` marked. */
+int xen_log_sign(const struct xen_hv *x, uint32_t domid, uint64_t canary) MUST_CHECK;
+void xen_log_unsign(const struct xen_hv *x, uint32_t domid);
+/** An agent of ours has switched the domain's dirty log on, and nobody has taken it over. */
 bool xen_log_ours(const struct xen_hv *x, uint32_t domid);
-/** Whether it is on. Costs whoever has it some pages that count as written. */
+/** Whether it is on, whoever has it. Costs whoever has it some pages that count as written. */
 bool xen_log_is_on(const struct xen_hv *x, uint32_t domid);
 
 /* ---- xen_mem.c: a domain's memory, mapped ---- */

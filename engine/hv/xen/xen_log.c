@@ -1,16 +1,10 @@
 /* SPDX-License-Identifier: GPL-2.0-or-later */
 #include <errno.h>
-#include <stdio.h>
-#include <stdlib.h>
-#include <string.h>
 
 #include "engine/hv/xen/xen_vm.h"
 
 /* No domain's size: what is mapped is not all of its memory. */
 #define MAP_ANEW 0
-/* Marked to see whether a log is on: any Linux has memory there, and the canary is before it. */
-#define PROBE_PFN   64
-#define PROBE_PAGES 8
 
 int xen_log_open(struct xen_vm *v, struct err *err)
 {
@@ -29,48 +23,6 @@ int xen_log_open(struct xen_vm *v, struct err *err)
     return err_set(err, "", "domain %u has no memory", v->domid);
 }
 
-/* An agent that was killed leaves the log on; this says that it was one of ours. */
-static void mark_path(uint32_t domid, char path[XEN_PATH_MAX])
-{
-    snprintf(path, XEN_PATH_MAX, "/libxl/%u/remus/dirty-log", domid);
-}
-
-bool xen_log_ours(const struct xen_hv *x, uint32_t domid)
-{
-    char path[XEN_PATH_MAX];
-
-    mark_path(domid, path);
-    char *mark = xen_xs_read(x, "%s", path);
-    free(mark);
-    return mark != NULL;
-}
-
-/* Some page's mark comes back: Xen has no other way to say that a log is on. */
-static bool comes_back(const struct xen_hv *x, xendevicemodel_handle *dmod, uint32_t domid)
-{
-    DECLARE_HYPERCALL_BUFFER(unsigned long, bits);
-
-    bits = xc_hypercall_buffer_alloc(x->xch, bits, (PROBE_PFN / 64 + 1) * sizeof(*bits));
-    if (!bits)
-        return false;
-    bool on = xendevicemodel_modified_memory(dmod, (domid_t)domid, PROBE_PFN, PROBE_PAGES) == 0 &&
-              xc_logdirty_control(x->xch, domid, XEN_DOMCTL_SHADOW_OP_PEEK, HYPERCALL_BUFFER(bits),
-                                  PROBE_PFN + PROBE_PAGES, 0, NULL) >= 0 &&
-              bits[PROBE_PFN / 64] != 0;
-    xc_hypercall_buffer_free(x->xch, bits);
-    return on;
-}
-
-bool xen_log_is_on(const struct xen_hv *x, uint32_t domid)
-{
-    xendevicemodel_handle *dmod = xendevicemodel_open(x->log, 0);
-    bool on = dmod && comes_back(x, dmod, domid);
-
-    if (dmod)
-        xendevicemodel_close(dmod);
-    return on;
-}
-
 static int control(struct xen_vm *v, unsigned op)
 {
     return xc_shadow_control(v->x->xch, v->domid, op, NULL, 0);
@@ -78,11 +30,8 @@ static int control(struct xen_vm *v, unsigned op)
 
 static void switch_off(struct xen_vm *v)
 {
-    char path[XEN_PATH_MAX];
-
     control(v, XEN_DOMCTL_SHADOW_OP_OFF);
-    mark_path(v->domid, path);
-    xs_rm(v->x->xs, XBT_NULL, path);
+    xen_log_unsign(v->x, v->domid);
     v->log.on = false;
 }
 
@@ -91,8 +40,11 @@ void xen_log_close(struct xen_vm *v)
     struct xen_log *l = &v->log;
     DECLARE_HYPERCALL_BUFFER_SHADOW(unsigned long, bits, &l->buffer);
 
-    if (l->on)
+    /* Nobody may have looked for long: by now it may be another tool's. */
+    if (l->on && xen_log_ours(v->x, v->domid))
         switch_off(v);
+    if (l->on)
+        xen_log_unsign(v->x, v->domid);
     if (l->buffer_pages)
         xc_hypercall_buffer_free_pages(v->x->xch, bits, (int)l->buffer_pages);
     if (l->dmod)
@@ -105,27 +57,39 @@ static int set_canary(struct xen_vm *v)
     return xendevicemodel_modified_memory(v->log.dmod, (domid_t)v->domid, v->log.canary, 1);
 }
 
-int xen_log_start(struct hv_vm *vm, struct err *err)
+/* `left`: by an agent of ours that was killed. */
+static int switch_on(struct xen_vm *v, bool left, struct err *err)
 {
-    struct xen_vm *v = xen_vm_of(vm);
-    char path[XEN_PATH_MAX];
-
     int rc = control(v, XEN_DOMCTL_SHADOW_OP_ENABLE_LOGDIRTY);
+
+    if (rc < 0 && errno == EINVAL && !left) {
+        errno = EBUSY;
+        return err_set(err, "wait until xl save, xl migrate or xl remus of this VM is done",
+                       "another tool has the dirty log of domain %u on", v->domid);
+    }
     if (rc < 0 && errno == EINVAL) {
-        if (!xen_log_ours(v->x, v->domid)) {
-            errno = EBUSY;
-            return err_set(err, "wait until it is done; xl remus counts as well",
-                           "the memory of domain %u is logged already: it is being migrated",
-                           v->domid);
-        }
         control(v, XEN_DOMCTL_SHADOW_OP_OFF);
         rc = control(v, XEN_DOMCTL_SHADOW_OP_ENABLE_LOGDIRTY);
     }
-    if (rc < 0)
+    return rc < 0 ? err_errno(err, "", "dirty log of domain %u", v->domid) : 0;
+}
+
+int xen_log_start(struct hv_vm *vm, struct err *err)
+{
+    struct xen_vm *v = xen_vm_of(vm);
+    bool left = xen_log_ours(v->x, v->domid);
+
+    /* Signed before it is on: killed in between, nobody would ever switch it off. */
+    if (xen_log_sign(v->x, v->domid, v->log.canary))
         return err_errno(err, "", "dirty log of domain %u", v->domid);
+    if (switch_on(v, left, err)) {
+        int saved = errno;
+        xen_log_unsign(v->x, v->domid);
+        errno = saved;
+        return -1;
+    }
     v->log.on = v->log.fresh = true;
-    mark_path(v->domid, path);
-    if (set_canary(v) == 0 && xen_xs_write(v->x, path, "1") == 0)
+    if (set_canary(v) == 0)
         return 0;
     int saved = errno;
     switch_off(v);
@@ -151,18 +115,31 @@ static int lost(struct xen_vm *v, struct err *err, const char *how)
     return err_set(err, "", "the dirty log of domain %u was lost: %s", v->domid, how);
 }
 
+/* The tool that has the log counts on finding these marks. */
+static void put_back(struct xen_vm *v, const uint64_t *bits)
+{
+    for (size_t i = 0; i < (v->mem.pages + 63) / 64; i++) {
+        for (uint64_t left = bits[i]; left; left &= left - 1) {
+            uint64_t pfn = i * 64 + (uint64_t)__builtin_ctzll(left);
+            (void)xendevicemodel_modified_memory(v->log.dmod, (domid_t)v->domid, pfn, 1);
+        }
+    }
+}
+
 /*
  * Another tool has switched it off or read it. While it is on it is theirs: ending it would make
  * them lose pages. The next log_start is refused until they are done.
  */
-static int stolen(struct xen_vm *v, struct err *err)
+static int stolen(struct xen_vm *v, const uint64_t *bits, struct err *err)
 {
-    char path[XEN_PATH_MAX];
+    xc_domaininfo_t info;
 
+    if (xen_dom_info(v->x, v->domid, &v->uuid, &info))
+        return err_errno(err, "", "domain %u", v->domid);
     if (control(v, XEN_DOMCTL_SHADOW_OP_ENABLE_LOGDIRTY) == 0)
         return lost(v, err, "another tool has switched it off");
-    mark_path(v->domid, path);
-    xs_rm(v->x->xs, XBT_NULL, path);
+    put_back(v, bits);
+    xen_log_unsign(v->x, v->domid);
     v->log.on = false;
     errno = ESTALE;
     return err_set(err, "end xl save, xl migrate or xl remus of this VM",
@@ -212,16 +189,17 @@ int xen_fetch_dirty(struct hv_vm *vm, struct bitmap *dirty, struct err *err)
         return err_set(err, "", "dirty bitmap of %zu pages for a VM of %llu", dirty->nbits,
                        (unsigned long long)v->mem.pages);
     }
-    /* Xen 4.17 says success for a dying domain and reports nothing: check_size finds it out. */
     if (clean(v, &bits))
         return err_errno(err, "", "dirty log of domain %u", v->domid);
-    bool fresh = bitmap_add(dirty, bits, &v->mem.ram);
-    if (check_size(v, err))
-        return -1;
     if (!(bits[v->log.canary / 64] >> v->log.canary % 64 & 1))
-        return stolen(v, err);
+        return stolen(v, bits, err);
+    /* At once: killed before that, the log would be taken for another tool's. */
     if (set_canary(v))
         return lost(v, err, "it cannot be marked");
+    bool fresh = bitmap_add(dirty, bits, &v->mem.ram);
+    /* Xen 4.17 says success for a dying domain and reports nothing: this finds it out. */
+    if (check_size(v, err))
+        return -1;
     if (v->log.fresh)
         bitmap_or(dirty, &v->mem.ram);
     v->log.fresh = false;
