@@ -1,5 +1,7 @@
 /* SPDX-License-Identifier: GPL-2.0-or-later */
+#include <linux/cpu.h>
 #include <linux/cpumask.h>
+#include <linux/irqflags.h>
 #include <linux/nmi.h>
 #include <linux/sched/clock.h>
 #include <linux/smp.h>
@@ -91,10 +93,31 @@ static int stand_still(void *data)
 	return 0;
 }
 
+/*
+ * Nobody to meet: what stop_machine() comes down to in a kernel built for one CPU. Its thread would
+ * be one more to switch to and back from, and write pages that are then part of the checkpoint.
+ */
+static bool stand_still_alone(struct cut *c)
+{
+	unsigned long flags;
+	bool alone;
+
+	cpus_read_lock();
+	alone = num_online_cpus() == 1;
+	if (alone) {
+		local_irq_save(flags);
+		stand_still(c);
+		local_irq_restore(flags);
+	}
+	cpus_read_unlock();
+	return alone;
+}
+
 enum cut_end cut_make(void)
 {
 	struct cut c = {.begun = sched_clock(), .end = CUT_FAILED};
 
-	stop_machine(stand_still, &c, cpu_online_mask);
+	if (!stand_still_alone(&c))
+		stop_machine(stand_still, &c, cpu_online_mask);
 	return c.end;
 }
