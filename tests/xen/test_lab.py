@@ -21,6 +21,7 @@ sys.dont_write_bytecode = True
 sys.path[:0] = [str(HERE), str(HERE.parent)]
 
 import tap  # noqa: E402
+from cases import lab_command  # noqa: E402
 from lablib import network, transfer  # noqa: E402
 from lablib.fixture import PATIENCE_S, Fixture, until  # noqa: E402
 from lablib.layout import (ECHO_PORT, GUEST_IP, GUEST_IP6, NUMBERED_PORT, PATTERN_PORT,  # noqa: E402
@@ -214,6 +215,7 @@ TESTS = [("two hosts run Xen", hosts_run_xen),
          ("a guest on A answers ping, numbered lines and datagrams", guest_answers_from_outside),
          ("the guest's memory checks itself", guest_memory_checks_itself),
          ("a cut link is silent and heals", a_cut_link_is_silent_and_heals),
+         *((name, lambda case=case: case(FIXTURE.need())) for name, case in lab_command.TESTS),
          ("host A dies at once and a snapshot brings it back", snapshot_brings_a_killed_host_back),
          ("down leaves nothing behind", down_leaves_nothing),
          ("hosts end with their owner", hosts_end_with_their_owner)]

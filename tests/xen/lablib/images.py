@@ -1,17 +1,15 @@
 # SPDX-License-Identifier: GPL-2.0-or-later
 """What a host boots: Xen, the dom0 kernel with its initramfs, and in that the guest's."""
 
-import fcntl
 import gzip
 import json
 import os
 import shutil
 import subprocess
 import time
-from contextlib import contextmanager
 from pathlib import Path
 
-from lablib import bzimage, emulator, guest_driver, packages
+from lablib import bzimage, cache, emulator, guest_driver, packages
 from lablib.archive import Archive
 from lablib.layout import SOURCES, LabError, cache_dir, digest, digest_files
 
@@ -29,14 +27,6 @@ LIBGCC = "lib/x86_64-linux-gnu/libgcc_s.so.1"   # pthread_cancel loads it, ldd d
 COMPILE_LIMIT_S = 120
 UNUSED_DAYS = 14
 RECIPE = ("layout.py", "packages.py", "archive.py", "bzimage.py", "emulator.py", "images.py", "guest_driver.py")
-
-
-@contextmanager
-def cache_lock():
-    cache_dir().mkdir(parents=True, exist_ok=True)
-    with open(cache_dir() / "lock", "w") as lock:
-        fcntl.flock(lock, fcntl.LOCK_EX)
-        yield
 
 
 def recipe_files():
@@ -62,7 +52,7 @@ class Build:
 
 def ensure(say=lambda text: None):
     """The build of this recipe: from the cache, or made now."""
-    with cache_lock():
+    with cache.held():
         root = packages.ensure(say)
         key = digest([digest_files(recipe_files()).encode(), root.versions()])
         build = Build(cache_dir() / f"build-{key}", root)

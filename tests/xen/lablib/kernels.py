@@ -6,7 +6,7 @@ import re
 import shutil
 from pathlib import Path
 
-from lablib import guest_driver, images, packages
+from lablib import cache, guest_driver, images, packages
 from lablib.archive import Archive
 from lablib.layout import LabError, cache_dir
 
@@ -89,7 +89,7 @@ def make(directory, flavour, backports, say):
     directory = Path(directory)
     if directory.exists():
         raise LabError(f"{directory} is there already")
-    with images.cache_lock():
+    with cache.held():
         root = unpacked(packages.ensure(say), flavour, BACKPORTS if backports else packages.RELEASE, say)
     version = root.kernel_version()
     directory.mkdir(parents=True)

@@ -11,7 +11,7 @@ import time
 from contextlib import contextmanager
 from pathlib import Path
 
-from lablib import agent, images, procs
+from lablib import agent, cache, images, procs
 from lablib.layout import GUEST, GUEST_IP, HOSTS, LINKS, LabError, Unavailable, digest, make_run_dir, run_dir
 from lablib.machine import Machine, Mode
 from lablib.network import Namespace
@@ -189,7 +189,7 @@ class Laboratory:
                 machine.stop()
             for machine in machines:
                 machine.save(draft / machine.name)
-            with images.cache_lock():  # another laboratory may write the same
+            with cache.held():  # another laboratory may write the same
                 shutil.rmtree(place, ignore_errors=True)
                 draft.rename(place)
         finally:

@@ -33,6 +33,11 @@ def ip(*arguments):
         raise LabError(f"ip {' '.join(arguments)}: {got.stderr.strip()}")
 
 
+def without_network():
+    """The beginning of a command that is to run in a network of its own, in which nothing is yet."""
+    return ["unshare", "--net"] if os.geteuid() == 0 else ["unshare", "--user", "--map-root-user", "--net"]
+
+
 class Namespace:
     def __init__(self, directory):
         self.pidfile = directory / "keeper.pid"
@@ -49,9 +54,8 @@ class Namespace:
 
     def start(self, owner):
         """`owner`: process at whose end the keeper takes the laboratory down; 0 for none."""
-        kinds = ["--net"] if os.geteuid() == 0 else ["--user", "--map-root-user", "--net"]
         keeper = [sys.executable, "-B", SOURCES / "lablib/keeper.py", self.pidfile, str(owner)]
-        process = subprocess.Popen(["unshare", *kinds, "--", *keeper], stdin=subprocess.DEVNULL,
+        process = subprocess.Popen([*without_network(), "--", *keeper], stdin=subprocess.DEVNULL,
                                    stdout=subprocess.PIPE, stderr=subprocess.STDOUT,
                                    start_new_session=True)
         procs.write_pid(self.pidfile, process.pid)

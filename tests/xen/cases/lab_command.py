@@ -1,0 +1,82 @@
+# SPDX-License-Identifier: GPL-2.0-or-later
+"""The laboratory's command, as people type it."""
+
+import os
+import select
+import subprocess
+import time
+
+from lablib import cache
+from lablib.fixture import PATIENCE_S
+from lablib.layout import HOSTS, SOURCES, LabError
+from lablib.network import without_network
+
+COMMAND = SOURCES / "lab"
+FAILED, TIMED_OUT = 125, 124
+
+
+def lab(*words, within=()):
+    """(exit status, standard output, standard error)"""
+    done = subprocess.run([*within, COMMAND, *words], stdin=subprocess.DEVNULL, capture_output=True, text=True,
+                          timeout=PATIENCE_S, check=False)
+    return done.returncode, done.stdout, done.stderr
+
+
+def runs_commands(_):
+    assert lab("run", "A", "echo out; exit 7")[:2] == (7, "out\n")
+    status, _, said = lab("run", "--timeout", "1", "B", "sleep 100")
+    assert status == TIMED_OUT and "1 s" in said, (status, said)
+    for wrong in (["kill", "C"], ["cut", "side"], ["restore", "never-made"]):
+        status, _, said = lab(*wrong)
+        assert status == FAILED and said.startswith("lab: no "), (wrong, status, said)
+
+
+def tells_what_runs(running):
+    status, said, _ = lab("status")
+    assert status == 0 and all(f"{host}: running, " in said for host in HOSTS), said
+    assert lab("cut", "repl:A")[0] == lab("heal", "repl:A")[0] == 0
+    assert running.machine("A").alive()
+
+
+def read_until(stream, text):
+    """What comes from a pipe, until `text` is in it."""
+    deadline, seen = time.monotonic() + PATIENCE_S, b""
+    while text not in seen:
+        left = deadline - time.monotonic()
+        assert left > 0 and select.select([stream], [], [], left)[0], seen
+        data = os.read(stream.fileno(), 4096)
+        assert data, seen
+        seen += data
+    return seen
+
+
+def shows_the_console(_):
+    with subprocess.Popen([COMMAND, "console", "B"], stdin=subprocess.PIPE, stdout=subprocess.PIPE) as process:
+        process.stdin.write(b"\necho con''sole-$((6 * 7))\n")
+        process.stdin.flush()
+        read_until(process.stdout, b"console-42")
+        process.stdin.write(b"\x1d")
+        process.stdin.flush()
+        assert process.wait(PATIENCE_S) == 0
+
+
+def builds_without_a_network(_):
+    """From the cache, which is filled by now."""
+    status, place, said = lab("build", within=without_network())
+    assert status == 0 and os.path.isdir(place.strip()), (status, said)
+
+
+def does_not_wait_without_end(_):
+    with cache.held():
+        try:
+            with cache.held(limit_s=0.3):
+                assert False, "two laboratories at work in the cache"
+        except LabError as error:
+            assert "another laboratory" in str(error), error
+
+
+TESTS = [("the command runs commands, and says what is wrong", runs_commands),
+         ("the command tells what runs", tells_what_runs),
+         ("a host's console answers", shows_the_console),
+         ("with the cache filled no network is needed", builds_without_a_network),
+         ("the wait for the cache has an end", does_not_wait_without_end)]
