@@ -2,6 +2,8 @@
 """The guest's frames, seen on the cable: nothing leaves before the seal, whatever its kind; and when the hosts
 lose each other, never two of them speak for the guest."""
 
+import functools
+
 from lablib.fixture import until
 from lablib.scene import GUEST_VLAN, LIVELY, Strike
 from lablib.station import KINDS, Station, Voices
@@ -69,14 +71,14 @@ def held_at_primary(scene):
     station.close()
 
 
-def two_voices_never(scene):
-    """Frames leave at A until its lease is over, then at B; the stale copy ends when the link is back."""
+def two_voices_never(hold, speaker, scene):
+    """Frames leave at the speaker; at B when A's lease is over. The stale copy ends when the link is back."""
     p = scene.ready()
-    p.protect(hold="primary")
+    p.protect(hold=hold)
     talk = scene.talk()
     voices = Voices(scene.lab)
     talk.more()
-    assert set(voices.listen()) == {"A"}, "with hold=primary only A is heard"
+    assert set(voices.listen()) == {speaker}, f"with hold={hold} only {speaker} is heard"
     scene.lab.set_link("repl", False)
     p.wait("B", lambda status: status["state"] == "active")
     talk.more()
@@ -94,4 +96,7 @@ def two_voices_never(scene):
 
 TESTS = [("no frame of any kind leaves before the seal, held at the backup", held_at_backup),
          ("no frame of any kind leaves before the seal, held at the primary", held_at_primary),
-         ("never two voices while the link is cut, and after", two_voices_never)]
+         ("never two voices while the link is cut, and after, held at the backup",
+          functools.partial(two_voices_never, "backup", "B")),
+         ("never two voices while the link is cut, and after, held at the primary",
+          functools.partial(two_voices_never, "primary", "A"))]
