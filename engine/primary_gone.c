@@ -78,7 +78,8 @@ void primary_vm_gone(struct primary *p, enum hv_gone how)
         primary_reply_goal_err(p, "failed", "", "the VM is gone");
     child_event(&p->child, how == HV_SHUTDOWN ? LOG_LEVEL_INFO : LOG_LEVEL_ERROR,
                 how == HV_SHUTDOWN ? "vm-off" : "vm-crashed",
-                how == HV_SHUTDOWN ? "the guest powered off" : "the VM vanished");
+                how == HV_SHUTDOWN ? "the guest powered off, or is started anew here"
+                                   : "the VM crashed or vanished");
     p->goal = how == HV_SHUTDOWN ? GOAL_VM_OFF : GOAL_VM_LOST;
     if (p->phase == PRIMARY_SYNCING && how == HV_CRASHED)
         p->goal = GOAL_VM_OFF; /* nothing sealed in this session: nothing to resume */

@@ -75,7 +75,8 @@ enum hv_file_part { HV_FILE_HEAD, HV_FILE_MEMORY, HV_FILE_TAIL };
 /** How a VM ended, from hv_vm_gone. */
 enum hv_gone {
     HV_ALIVE,
-    HV_SHUTDOWN, /* the guest powered off by itself or on request: no failover is wanted */
+    HV_SHUTDOWN, /* the guest powered off, by itself or on request, or is started anew here: no
+                    failover is wanted */
     HV_CRASHED,  /* it vanished or crashed: the last sealed epoch is worth resuming */
 };
 

@@ -233,11 +233,30 @@ static void ends_are_told_apart(void **state)
     assert_int_equal(xen_gone(&w->v.vm), HV_SHUTDOWN);
     fake.code = SHUTDOWN_crash;
     assert_int_equal(xen_gone(&w->v.vm), HV_CRASHED);
+    fake.code = SHUTDOWN_watchdog;
+    assert_int_equal(xen_gone(&w->v.vm), HV_CRASHED);
     fake.code = SHUTDOWN_suspend; /* xl destroy in the middle of an epoch */
     assert_int_equal(xen_gone(&w->v.vm), HV_CRASHED);
     fake.flags = XEN_DOMINF_dying;
     assert_int_equal(xen_gone(&w->v.vm), HV_CRASHED);
     fake.there = false;
+    assert_int_equal(xen_gone(&w->v.vm), HV_CRASHED);
+}
+
+/* By xl, and the backup must not resume another. */
+static void crash_is_none_of_what_is_started_anew(void **state)
+{
+    struct world *w = *state;
+
+    w->v.on_crash = LIBXL_ACTION_ON_SHUTDOWN_RESTART;
+    w->v.on_watchdog = LIBXL_ACTION_ON_SHUTDOWN_PRESERVE;
+    fake_shut_down(SHUTDOWN_crash);
+    assert_int_equal(xen_gone(&w->v.vm), HV_SHUTDOWN);
+    fake.code = SHUTDOWN_watchdog;
+    assert_int_equal(xen_gone(&w->v.vm), HV_CRASHED);
+    w->v.on_watchdog = LIBXL_ACTION_ON_SHUTDOWN_COREDUMP_RESTART;
+    assert_int_equal(xen_gone(&w->v.vm), HV_SHUTDOWN);
+    fake.there = false; /* xl destroy */
     assert_int_equal(xen_gone(&w->v.vm), HV_CRASHED);
 }
 
@@ -297,6 +316,7 @@ int main(void)
         DRIVER(driver_of_a_paused_guest_is_not_to_blame),
         KERNEL(what_xen_does_not_tell_is_no_end),
         KERNEL(ends_are_told_apart),
+        KERNEL(crash_is_none_of_what_is_started_anew),
         KERNEL(devices_that_come_and_go_are_seen),
     };
 

@@ -26,14 +26,17 @@ static int read_policy(const struct xen_vm *v, struct policy *p, xc_cpu_policy_t
     return xc_cpu_policy_serialise(xch, policy, p->leaf, &p->leaves, p->msr, &p->msrs);
 }
 
-static char *read_config(const struct xen_vm *v)
+static char *read_config(struct xen_vm *v)
 {
     libxl_domain_config config;
     char *json = NULL;
 
     libxl_domain_config_init(&config);
-    if (libxl_retrieve_domain_configuration(v->x->ctx, v->domid, &config, NULL) == 0)
+    if (libxl_retrieve_domain_configuration(v->x->ctx, v->domid, &config, NULL) == 0) {
+        v->on_crash = config.on_crash;
+        v->on_watchdog = config.on_watchdog;
         json = libxl_domain_config_to_json(v->x->ctx, &config);
+    }
     libxl_domain_config_dispose(&config);
     return json;
 }

@@ -83,6 +83,7 @@ struct xen_vm {
     size_t param_count;
     struct xen_vif vif;
     struct xen_fitness fitness;
+    libxl_action_on_shutdown on_crash, on_watchdog; /* as it was described: what xl does then */
     int nobody;             /* other end of a VM's interface that it has not got */
     struct xs_handle *ends; /* connection of the watches */
     int watch;              /* epoll: that and the event channel */

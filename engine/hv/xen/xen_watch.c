@@ -98,13 +98,27 @@ static void undo_stop(struct xen_vm *v)
         log_info("domain %u had suspended, late or for another tool: resumed", v->domid);
 }
 
-static enum hv_gone how_it_ended(const xc_domaininfo_t *info)
+/* Resumed elsewhere, there would be two of one that xl starts anew where it crashed. */
+static enum hv_gone crashed(libxl_action_on_shutdown what)
+{
+    bool anew = what == LIBXL_ACTION_ON_SHUTDOWN_RESTART ||
+                what == LIBXL_ACTION_ON_SHUTDOWN_RESTART_RENAME ||
+                what == LIBXL_ACTION_ON_SHUTDOWN_COREDUMP_RESTART;
+
+    return anew ? HV_SHUTDOWN : HV_CRASHED;
+}
+
+static enum hv_gone how_it_ended(const struct xen_vm *v, const xc_domaininfo_t *info)
 {
     switch ((info->flags >> XEN_DOMINF_shutdownshift) & XEN_DOMINF_shutdownmask) {
     case SHUTDOWN_poweroff:
     case SHUTDOWN_reboot: /* what comes after is another domain */
     case SHUTDOWN_soft_reset:
         return HV_SHUTDOWN;
+    case SHUTDOWN_crash:
+        return crashed(v->on_crash);
+    case SHUTDOWN_watchdog:
+        return crashed(v->on_watchdog);
     default:
         return HV_CRASHED;
     }
@@ -121,7 +135,7 @@ enum hv_gone xen_gone(struct hv_vm *vm)
         return errno == ESRCH ? HV_CRASHED : HV_ALIVE;
     /* Before it is looked at whether it is dying: xl destroys at once what has powered off. */
     if ((info.flags & XEN_DOMINF_shutdown) && !xen_dom_suspended(&info))
-        return how_it_ended(&info);
+        return how_it_ended(v, &info);
     if (info.flags & XEN_DOMINF_dying)
         return HV_CRASHED;
     if ((info.flags & XEN_DOMINF_shutdown) && !vm->stopped)

@@ -1,5 +1,6 @@
 # SPDX-License-Identifier: GPL-2.0-or-later
-"""Host B loses its power: the guest on A stops when the lease is over and waits (docs/failure-model.md)."""
+"""Host B loses its power: the guest on A stops when the lease is over and waits; or B is not fit to resume the
+guest when it has to (docs/failure-model.md)."""
 
 
 def blocked(scene):
@@ -37,5 +38,19 @@ def operator_decides(scene):
     assert scene.domains("A") == ["guest"] and p.status("A") is None
 
 
+def no_bridge_at_the_backup(scene):
+    """A guest without network is of no use to anybody: it waits for the bridge, and is lost by nothing."""
+    p = scene.protected()
+    talk = scene.talk()
+    p.must_run("B", "ip link set xenbr0 down && ip link set xenbr0 name away")
+    scene.kill_primary()
+    p.wait("B", lambda s: [d for d in s["degraded"] if d["cause"] == "activation" and "no bridge" in d["text"]])
+    assert p.status("B")["state"] == "activating", p.status("B")
+    assert scene.domains("B") != ["guest"], "it runs without network"
+    p.must_run("B", "ip link set away name xenbr0 && ip link set xenbr0 up")
+    scene.check_took_over(talk)
+
+
 TESTS = [("B dies and comes back: the guest waits, then goes on and is protected again", backup_comes_back),
-         ("B dies, the operator says unprotect --force: the guest goes on", operator_decides)]
+         ("B dies, the operator says unprotect --force: the guest goes on", operator_decides),
+         ("A dies, and B has lost the guest's bridge: resumed when that is back", no_bridge_at_the_backup)]

@@ -1,5 +1,6 @@
 # SPDX-License-Identifier: GPL-2.0-or-later
-"""What a user does to a protected guest, with our tools and with xl (docs/xen.md says what to expect)."""
+"""What a user does to a protected guest, with our tools and with xl, or its kernel to itself (docs/xen.md says
+what to expect)."""
 
 from lablib.fixture import until
 from lablib.protect import is_protected
@@ -60,7 +61,45 @@ def paused(scene):
     scene.check_memory()
 
 
+def allow_crash(scene):
+    assert scene.lab.run_guest("echo 1 >/proc/sys/kernel/sysrq")[0] == 0
+
+
+def crash(scene):
+    """Its kernel panics, which the copy at the backup has no cause to."""
+    scene.protection.must_run("A", "xl sysrq guest c")
+
+
+def crashed(scene):
+    """Counts as a death, too."""
+    p = scene.ready()
+    allow_crash(scene)
+    p.protect()
+    talk = scene.talk()
+    crash(scene)
+    scene.check_took_over(talk)
+    assert scene.domains("A") == [] and p.events("A", "vm-crashed"), p.events("A")
+
+
+def crashed_and_started_anew(scene):
+    """xl does that at once: another copy at the backup would be one too many."""
+    p = scene.ready()
+    p.must_run("A", "xl destroy guest; sed -i '/on_crash/s/destroy/restart/' /etc/xen/guest.cfg; "
+                    "xl create /etc/xen/guest.cfg")
+    until("the guest answers", p.reachable)
+    allow_crash(scene)
+    p.protect()
+    crash(scene)
+    p.wait("A", lambda status: status is None)
+    until("the replica is gone", lambda: not scene.domains("B"))
+    until("the guest answers", p.reachable)
+    assert scene.domains("A") == ["guest"] and not p.events("B", "takeover"), p.events("B")
+
+
 TESTS = [("protect, unprotect and protect again", again_and_again),
          ("xl destroy: resumed at the backup", destroyed),
          ("xl shutdown: off, and not resumed anywhere", shut_down),
+         ("its kernel panics: resumed at the backup", crashed),
+         ("its kernel panics, on_crash=restart: started anew where it was, and not resumed anywhere",
+          crashed_and_started_anew),
          ("xl pause: stands still, and is protected again when it goes on", paused)]
