@@ -15,7 +15,7 @@ sys.dont_write_bytecode = True
 sys.path[:0] = [str(HERE), str(HERE.parent)]
 
 import tap  # noqa: E402
-from lablib import dkms, guest_driver, images, packages  # noqa: E402
+from lablib import cache, dkms, guest_driver, packages  # noqa: E402
 from lablib.layout import Unavailable  # noqa: E402
 
 NAME, MODULE, BOOT = "remus-suspend", "remus_suspend.ko", "etc/modules-load.d/remus-suspend.conf"
@@ -30,7 +30,7 @@ def debian():
     if os.uname().machine != "x86_64":
         raise tap.SkipTest("not an x86-64 machine")
     try:
-        with images.cache_lock():
+        with cache.held():
             return packages.ensure(print_nothing), dkms.ensure(print_nothing)
     except Unavailable as error:
         raise tap.SkipTest(str(error)) from None
