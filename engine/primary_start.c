@@ -33,16 +33,17 @@ static bool goes_on(const struct primary *p)
     return p->protect_id == 0 && p->rec.state == VM_PROTECTING;
 }
 
-static int check_fit(struct primary *p, struct err *err)
-{
-    struct err why;
-
-    if (goes_on(p) || hv_may_protect(p->hv, &p->child.uuid, &why) == 0)
-        return 0;
-    return err_set(err, why.hint, "%s cannot be protected: %s", p->info.name, why.text);
-}
-
 static const char unknown_vm[] = "unknown-vm";
+
+static int check_fit(struct primary *p, const char **code, struct err *err)
+{
+    if (goes_on(p) || hv_may_protect(p->hv, &p->child.uuid, err) == 0)
+        return 0;
+    if (errno != EPERM) /* it says nothing about the VM */
+        return -1;
+    *code = "refused";
+    return err_set(err, err->hint, "%s cannot be protected: %s", p->info.name, err->text);
+}
 
 static int open_vm(struct primary *p, const char **code, struct err *err)
 {
@@ -55,9 +56,10 @@ static int open_vm(struct primary *p, const char **code, struct err *err)
         return -1;
     }
     child_set_name(&p->child, p->info.name);
+    if (check_fit(p, code, err) < 0)
+        return -1;
     *code = "refused";
-    if (check_fit(p, err) < 0 ||
-        hv_attach(p->hv, &p->child.uuid, suspend_wanted(p), &p->vm, err) < 0)
+    if (hv_attach(p->hv, &p->child.uuid, suspend_wanted(p), &p->vm, err) < 0)
         return -1;
     /* Another tool may have it: better told now than in every session. */
     return p->protect_id != 0 ? hv_log_start(p->vm, err) : 0;

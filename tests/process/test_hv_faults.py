@@ -132,7 +132,17 @@ def test_vm_that_would_be_refused_by_now():
             pair.wait_protected()
             assert pair.a.call("unprotect", vm=pair.vm.uuid)["ok"]
             reply = pair.a.call("protect", vm=pair.vm.uuid, to=pair.b.address)
-            assert reply["code"] == "refused", reply
+            assert reply["code"] == "refused" and "cannot be protected" in reply["error"], reply
+
+
+def test_vm_that_nobody_can_look_at_when_it_is_to_be_protected():
+    """That says nothing about the VM."""
+    with faulty() as pair:
+        assert pair.a.call("unprotect", vm=pair.vm.uuid)["ok"]
+        with pair.rule("may_protect EIO"):
+            reply = pair.a.call("protect", vm=pair.vm.uuid, to=pair.b.address)
+            assert not reply["ok"] and reply["code"] == "failed", reply
+            assert "may_protect" in reply["error"] and "cannot" not in reply["error"], reply
 
 
 def test_dirty_log_that_another_tool_has():
