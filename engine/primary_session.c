@@ -40,7 +40,9 @@ void primary_parted(struct primary *p)
     /* Nothing sealed could be activated: the guest needs no backup to speak. */
     if (!p->lease.in_force)
         primary_released(p);
-    child_restore(&p->child, "behind");
+    static const char *const of_session[] = {"behind", "backup-silent", "epoch-in-place"};
+    for (size_t i = 0; i < ARRAY_LEN(of_session); i++)
+        child_restore(&p->child, of_session[i]);
     primary_status_send(p);
     primary_retry_later(p);
 }

@@ -159,5 +159,23 @@ def test_burst_larger_than_staging():
         pair.check_image("B")
 
 
+def test_link_lost_with_an_epoch_in_place():
+    """What is said of a session is over with it."""
+    vm_opts = {"dirty_rate": 900, "dirty_span_mb": 4, "dirty_order": "seq", "content": "random"}
+    with Pair(vm_opts, b_conf={"staging_mb": 1}, a_conf={"window_epochs": 1}) as pair:
+        pair.wait_epochs(10)
+        pair.proxy.freeze()
+        time.sleep(0.6)
+        pair.proxy.slow(4096, 0.02, "up")
+        pair.proxy.thaw()
+        wait_for("an epoch goes in place", lambda: "epoch-in-place" in pair.causes())
+        pair.proxy.unplug()
+        wait_for("it ends with the session", lambda: "unprotected" in pair.causes() and
+                 not pair.causes() & {"epoch-in-place", "backup-silent", "behind"})
+        pair.proxy.heal()
+        pair.wait_protected()
+        assert pair.sessions() == 2, pair.a.events()
+
+
 if __name__ == "__main__":
     sys.exit(tap.run([(n[5:].replace("_", " "), f) for n, f in sorted(globals().items()) if n.startswith("test_")]))
