@@ -84,6 +84,8 @@ void primary_vm_gone(struct primary *p, enum hv_gone how)
     if (p->phase == PRIMARY_SYNCING && how == HV_CRASHED)
         p->goal = GOAL_VM_OFF; /* nothing sealed in this session: nothing to resume */
     primary_bound_leaving(p);
+    dial_cancel(p->dial);
+    p->dial = NULL;
     if (session && p->coding && !p->capture.staged) {
         /* Its pages went with it: silence lets the backup resume the last sealed epoch. */
         primary_lost(p, "vm-crashed", "the VM vanished while its memory was being sent");

@@ -108,6 +108,8 @@ void primary_connect(struct primary *p)
     struct err err;
     if (p->dial || p->link || p->phase == PRIMARY_ENDED)
         return;
+    if (p->goal == GOAL_VM_LOST) /* a new session would drop what was sealed: the last copy */
+        return;
     p->phase = PRIMARY_CONNECTING;
     if (!has_log(p))
         return;

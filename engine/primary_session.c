@@ -80,6 +80,8 @@ static void on_welcome(struct primary *p, const struct msg_welcome *m)
     child_event(&p->child, LOG_LEVEL_INFO, "connected", "backup %s accepted generation %llu",
                 p->rec.peer, (unsigned long long)p->rec.generation);
     p->phase = PRIMARY_SYNCING;
+    if (p->goal == GOAL_VM_LOST) /* what was sealed is dropped: there is nothing to resume */
+        p->goal = GOAL_VM_OFF;
     if (p->goal == GOAL_PROTECT || p->goal == GOAL_FAILOVER)
         primary_sync_start(p);
     else
