@@ -91,6 +91,8 @@ void primary_vm_gone(struct primary *p, enum hv_gone how)
         primary_lost(p, "vm-crashed", "the VM vanished while its memory was being sent");
         session = false;
     }
+    if (p->phase == PRIMARY_ENDED)
+        return;
     if (session)
         primary_leave_step(p);
     else if (!p->lease.in_force)
