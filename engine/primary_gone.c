@@ -34,13 +34,21 @@ static void end(struct primary *p)
         primary_end(p);
 }
 
+static void answer_taken_over(struct primary *p)
+{
+    if (p->goal == GOAL_FAILOVER)
+        primary_reply_goal_ok(p);
+    else
+        primary_reply_goal_err(p, "refused", "", "the backup had taken the VM over");
+}
+
 void primary_handed_over(struct primary *p, uint64_t generation)
 {
     child_event(&p->child, LOG_LEVEL_INFO, "handed-over",
                 "the VM runs at %s under generation %llu; destroyed here", p->rec.peer,
                 (unsigned long long)generation);
     destroy_stale(p, generation);
-    primary_reply_goal_ok(p);
+    answer_taken_over(p);
     end(p);
 }
 
@@ -61,10 +69,7 @@ void primary_fenced(struct primary *p, const char *text, uint64_t generation)
                 "the backup runs the VM (generation %llu): the stale copy here is destroyed: %s",
                 (unsigned long long)generation, text);
     destroy_stale(p, generation);
-    if (p->goal == GOAL_FAILOVER)
-        primary_reply_goal_ok(p);
-    else
-        primary_reply_goal_err(p, "refused", "", "the backup had taken the VM over");
+    answer_taken_over(p);
     end(p);
 }
 

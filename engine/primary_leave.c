@@ -173,7 +173,8 @@ static void leave_by_force(struct primary *p, json_int_t id)
     if (p->goal_id)
         primary_reply_goal_err(p, "busy", "", "overtaken by unprotect --force");
     p->goal_id = id;
-    bool session = p->phase == PRIMARY_SYNCING || p->phase == PRIMARY_RUNNING;
+    /* LEAVING too: the answer to what was said last decides where the VM may run. */
+    bool session = p->phase >= PRIMARY_SYNCING && p->phase <= PRIMARY_LEAVING;
     if (p->force || !session) {
         unprotect_by_force(p);
         return;
