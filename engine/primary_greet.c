@@ -98,8 +98,10 @@ static bool has_log(struct primary *p)
 
     /* But one that may resume the VM is asked in any case. */
     p->no_log = !p->lease.in_force && primary_log(p, &err) < 0;
-    if (p->no_log)
-        primary_lost(p, "dirty-log", err_line(&err));
+    if (p->no_log) {
+        primary_failover_refused(p, err_line(&err)); /* or it would wait for the other tool */
+        primary_lost(p, "dirty-log", err.text);
+    }
     return !p->no_log;
 }
 

@@ -91,7 +91,8 @@ static void send_bye(struct primary *p)
 
 void primary_part(struct primary *p, const char *cause, const char *text)
 {
-    /* Nothing is sealed, or the backup is to have the VM: then it may as well take it for dead. */
+    primary_failover_refused(p, text);
+    /* Nothing is sealed, or the VM is gone: then the backup may as well take it for dead. */
     if (p->phase != PRIMARY_RUNNING || p->goal != GOAL_PROTECT) {
         primary_lost(p, cause, text);
         return;
@@ -145,11 +146,24 @@ void primary_leave_step(struct primary *p)
     }
 }
 
+/** Answers `id` when a failover would have to wait until another tool is done with the VM. */
+static bool failover_has_to_wait(struct primary *p, enum primary_goal goal, json_int_t id)
+{
+    bool parting = p->goal == GOAL_PROTECT && p->phase == PRIMARY_LEAVING;
+    struct err err;
+
+    if (goal != GOAL_FAILOVER || !(parting || p->no_log))
+        return false;
+    (void)err_set(&err, "wait until it is protected again",
+                  "the VM's dirty log was lost, and with it the copy at the backup");
+    child_reply_err(&p->child, id, "busy", &err);
+    return true;
+}
+
 /** Answers `id` when the way out that was begun does not allow `goal` too. */
 static bool already_leaving(struct primary *p, enum primary_goal goal, json_int_t id)
 {
-    bool parting = p->goal == GOAL_PROTECT && p->phase == PRIMARY_LEAVING;
-    if (p->goal == GOAL_PROTECT && !(parting && goal == GOAL_FAILOVER))
+    if (p->goal == GOAL_PROTECT)
         return false;
     bool begun = p->goal != GOAL_FAILOVER || p->phase == PRIMARY_LEAVING;
     if (goal == GOAL_SHUTDOWN && !begun) {
@@ -191,7 +205,7 @@ void primary_leave(struct primary *p, enum primary_goal goal, json_int_t id, boo
         leave_by_force(p, id);
         return;
     }
-    if (already_leaving(p, goal, id))
+    if (failover_has_to_wait(p, goal, id) || already_leaving(p, goal, id))
         return;
     p->goal = goal;
     p->goal_id = id;

@@ -2,67 +2,16 @@
 # SPDX-License-Identifier: GPL-2.0-or-later
 """What the hypervisor refuses, by the backend that fails as it is told: no protection ends by it, and
 nothing is taken for what it is not."""
-import contextlib
 import os
 import sys
 import time
 
 sys.path.insert(0, os.path.dirname(os.path.abspath(__file__)))
-from rig import Rig, wait_for  # noqa: E402
+from faulty import faulty  # noqa: E402
+from rig import wait_for  # noqa: E402
 import tap  # noqa: E402
 
 ATTEMPTS_S = 5  # in which A would have tried several times
-WATCH_S = 1.5  # longer than a status of the VM's process is old
-
-
-class Faulty:
-    """A protected VM; the hypervisor of host `at` obeys the rules of a file. B is in no hurry to take over."""
-
-    def __init__(self, rig, rule="", at="A", fault="", reconnect_ms=100, **b_conf):
-        self.rig = rig
-        self.rules = os.path.join(rig.dir, "rules")
-        self.write(rule)
-        backend = {h: {"backend": "fault", "backend_conf": f"sim:{rig.sim_dir(h)}"} for h in "AB"}
-        patient = {"detector_floor_ms": 10000, "detector_ceiling_ms": 20000, **b_conf}
-        env = {at: {"REMUS_HV_FAULT_FILE": self.rules, "REMUS_FAULT": fault}}
-        self.a, self.b, self.vm = rig.protected_pair(
-            a_conf={**backend["A"], "reconnect_ms": reconnect_ms}, b_conf={**backend["B"], **patient},
-            a_env=env.get("A"), b_env=env.get("B"))
-
-    def write(self, rule):
-        with open(self.rules, "w", encoding="utf-8") as f:
-            f.write(rule + "\n")
-
-    @contextlib.contextmanager
-    def rule(self, rule):
-        self.write(rule)
-        yield
-        self.write("")
-
-    def causes(self, daemon=None):
-        return {d["cause"] for d in (daemon or self.a).status(self.vm.uuid)["degraded"]}
-
-    def told(self, words):
-        """A says that the VM is not protected, and that."""
-        return [e for e in self.a.saw("unprotected") if words in e["text"]]
-
-    def runs_at_a(self):
-        return self.rig.ask_vm("A", self.vm.uuid, "info")["running"]
-
-    def makes_epochs(self):
-        epoch = self.a.status(self.vm.uuid)["epoch"]
-        time.sleep(WATCH_S)
-        return self.a.status(self.vm.uuid)["epoch"] > epoch
-
-    def wait_protected(self):
-        wait_for("it is protected", lambda: self.a.state(self.vm.uuid) == "protected" and
-                 self.b.state(self.vm.uuid) == "standby")
-
-
-@contextlib.contextmanager
-def faulty(*args, **kwargs):
-    with Rig() as rig:
-        yield Faulty(rig, *args, **kwargs)
 
 
 def test_hypervisor_away_for_a_while():
@@ -175,7 +124,7 @@ def test_dirty_log_that_another_tool_takes_over():
 
 def test_dirty_log_lost_is_no_death():
     """B is told: it does not take A for dead because the next session is a while away."""
-    with faulty(reconnect_ms=4000, detector_floor_ms=900) as pair:
+    with faulty(a_conf={"reconnect_ms": 4000}, detector_floor_ms=900) as pair:
         with pair.rule("fetch_dirty 1 ESTALE"):
             wait_for("it is lost", lambda: pair.told("fetch_dirty"))
         pair.wait_protected()

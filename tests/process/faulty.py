@@ -1,0 +1,59 @@
+# SPDX-License-Identifier: GPL-2.0-or-later
+"""A protected pair whose hypervisor fails as it is told."""
+import contextlib
+import os
+import time
+
+from rig import Rig, wait_for
+
+WATCH_S = 1.5  # longer than a status of the VM's process is old
+
+
+class Faulty:
+    """A protected VM; the hypervisor of host `at` obeys the rules of a file. B is in no hurry to take over."""
+
+    def __init__(self, rig, rule="", at="A", fault="", a_conf=None, **b_conf):
+        self.rig = rig
+        self.rules = os.path.join(rig.dir, "rules")
+        self.write(rule)
+        backend = {h: {"backend": "fault", "backend_conf": f"sim:{rig.sim_dir(h)}"} for h in "AB"}
+        patient = {"detector_floor_ms": 10000, "detector_ceiling_ms": 20000, **b_conf}
+        env = {at: {"REMUS_HV_FAULT_FILE": self.rules, "REMUS_FAULT": fault}}
+        self.a, self.b, self.vm = rig.protected_pair(
+            a_conf={**backend["A"], **(a_conf or {})}, b_conf={**backend["B"], **patient},
+            a_env=env.get("A"), b_env=env.get("B"))
+
+    def write(self, rule):
+        with open(self.rules, "w", encoding="utf-8") as f:
+            f.write(rule + "\n")
+
+    @contextlib.contextmanager
+    def rule(self, rule):
+        self.write(rule)
+        yield
+        self.write("")
+
+    def causes(self, daemon=None):
+        return {d["cause"] for d in (daemon or self.a).status(self.vm.uuid)["degraded"]}
+
+    def told(self, words):
+        """A says that the VM is not protected, and that."""
+        return [e for e in self.a.saw("unprotected") if words in e["text"]]
+
+    def runs_at_a(self):
+        return self.rig.ask_vm("A", self.vm.uuid, "info")["running"]
+
+    def makes_epochs(self):
+        epoch = self.a.status(self.vm.uuid)["epoch"]
+        time.sleep(WATCH_S)
+        return self.a.status(self.vm.uuid)["epoch"] > epoch
+
+    def wait_protected(self):
+        wait_for("it is protected", lambda: self.a.state(self.vm.uuid) == "protected" and
+                 self.b.state(self.vm.uuid) == "standby")
+
+
+@contextlib.contextmanager
+def faulty(*args, **kwargs):
+    with Rig() as rig:
+        yield Faulty(rig, *args, **kwargs)
