@@ -37,8 +37,7 @@ void primary_parted(struct primary *p)
     primary_close_link(p, true);
     p->phase = PRIMARY_CONNECTING;
     primary_loop_reset(p);
-    /* Nothing sealed could be activated: neither the guest nor a way out needs the backup's word.
-     */
+    /* Nothing sealed could be activated: the guest needs no backup to speak, nor a way out. */
     if (!p->lease.in_force && p->goal != GOAL_PROTECT && p->goal != GOAL_FAILOVER) {
         primary_bye_acked(p);
         return;

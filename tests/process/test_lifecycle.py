@@ -137,6 +137,23 @@ def test_forced_failover():
         pair.check_image("B")
 
 
+def test_unprotect_by_force_in_a_failover():
+    """The backup resumes the VM already, and takes its time to say so: the copy here is not let go."""
+    with Pair(hold="backup", b_env={"REMUS_FAULT": "backup_activated:1:sleep-ms=1000"}) as pair:
+        pair.wait_epochs(5)
+        failover = Control(pair.a.socket)
+        failover.send(cmd="failover", vm=pair.vm.uuid)
+        pair.wait_runs("B")
+        reply = pair.a.call("unprotect", vm=pair.vm.uuid, force=True)
+        assert not reply["ok"] and "taken the VM over" in reply["error"], reply
+        reply = failover.read()
+        failover.close()
+        assert reply["code"] == "busy", reply
+        pair.wait_gone_at_a()
+        pair.check_one_voice()
+        pair.check_image("B")
+
+
 def test_forget():
     with Pair(hold="backup") as pair:
         pair.wait_epochs(5)
