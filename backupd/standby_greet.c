@@ -226,6 +226,7 @@ static void accept_hello(struct standby *s, struct link *link, const struct sess
     }
     child_restore(&s->child, "link-lost");
     child_restore(&s->child, "primary-silent");
+    child_restore(&s->child, "activation");
     child_event(&s->child, LOG_LEVEL_INFO, "session",
                 "receiving %s (%llu MiB) from %s, generation %llu", s->child.name,
                 (unsigned long long)(hv_replica_memory(s->replica) / 256), s->peer,

@@ -169,10 +169,30 @@ static void activated(struct standby *s, const char *why)
     standby_watch_after(s, STANDBY_ACTIVE_NS);
 }
 
-static void activation_failed(struct standby *s, const struct err *err)
+/** As after a takeover that was interrupted: what becomes of the VM is for the operator to say. */
+static void replica_lost(struct standby *s, struct err *err)
 {
+    standby_drop_replica(s);
+    s->phase = STANDBY_FAILED;
+    s->forced = false;
+    child_restore(&s->child, "primary-silent");
+    child_degrade(&s->child, "activation",
+                  "the VM could not be resumed here, and its replica was lost: %s", err_line(err));
+    child_reply_err(&s->child, s->failover_id, "failed", err);
+    s->failover_id = 0;
+    standby_status_send(s);
+}
+
+static void activation_failed(struct standby *s, bool lost, struct err *err)
+{
+    bool handed = s->link && link_session(s->link)->state == SESSION_HANDED;
+
+    if (lost && !handed) {
+        replica_lost(s, err);
+        return;
+    }
     child_degrade(&s->child, "activation", "the VM could not be resumed here: %s", err->text);
-    if (s->link && link_session(s->link)->state == SESSION_HANDED) {
+    if (handed) {
         /* The primary still has the VM, stopped: it can resume it there. */
         standby_release(s, WIRE_BYE_FAILED, err->text);
         return;
@@ -215,7 +235,7 @@ void standby_takeover_now(struct standby *s, const char *why)
     standby_net_announce(s);
     standby_net_close(s);
     if (hv_activate(s->replica, net, &err) < 0)
-        activation_failed(s, &err);
+        activation_failed(s, errno == ESRCH, &err);
     else
         activated(s, why);
 }

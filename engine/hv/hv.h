@@ -219,7 +219,7 @@ struct hv_ops {
     /**
      * Makes the replica the VM: state loaded, network interface on port `net` (a spec of
      * engine/net/port.h; NULL: as described), running. The handle is freed on success; on failure
-     * it stays and the VM does not run.
+     * it stays and the VM does not run. ESRCH: the replica was lost, and can only be discarded.
      */
     int (*activate)(struct hv_replica *r, const char *net, struct err *err);
 

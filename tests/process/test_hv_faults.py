@@ -267,6 +267,27 @@ def test_resumed_vm_that_nobody_can_look_at_for_a_while():
         wait_for("it is looked at again", lambda: pair.causes(b) == {"vm-gone"})
 
 
+def test_replica_lost_in_an_activation_that_failed():
+    """B does not go on saying that it could resume the VM."""
+    with faulty(at="B", detector_floor_ms=900) as pair:
+        with pair.rule("activate ESRCH"):
+            pair.rig.power_cut(pair.a, pair.vm)
+            wait_for("B has failed", lambda: pair.b.state(pair.vm.uuid) == "failed")
+            assert not pair.b.status(pair.vm.uuid)["protected"], pair.b.status(pair.vm.uuid)
+            assert "activation" in pair.causes(pair.b) and "primary-silent" not in pair.causes(pair.b)
+        assert pair.b.call("forget", vm=pair.vm.uuid)["ok"]
+
+
+def test_planned_failover_that_failed():
+    """The VM goes on at A, and once it is protected again nothing is wrong at B."""
+    with faulty(at="B") as pair:
+        with pair.rule("activate ESRCH"):
+            reply = pair.a.call("failover", vm=pair.vm.uuid)
+            assert not reply["ok"] and pair.runs_at_a(), reply
+        pair.wait_protected()
+        assert pair.causes(pair.b) == set(), pair.b.status(pair.vm.uuid)
+
+
 def test_takeover_interrupted_and_nobody_can_look_whether_the_vm_runs():
     """B's process dies having resumed the VM, before it has written that down; A asks meanwhile."""
     with faulty(rule="find EIO", at="B", fault="backup_activated:1:kill", detector_floor_ms=900) as pair:

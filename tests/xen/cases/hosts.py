@@ -2,6 +2,8 @@
 """Host B loses its power: the guest on A stops when the lease is over and waits; or B is not fit to resume the
 guest when it has to (docs/failure-model.md)."""
 
+from lablib.protect import HOTPLUG, HOTPLUG_DIR
+
 
 def blocked(scene):
     p = scene.protection
@@ -51,6 +53,25 @@ def no_bridge_at_the_backup(scene):
     scene.check_took_over(talk)
 
 
+def hotplug_fails_at_the_backup(scene):
+    """libxl destroys what it cannot finish. That is no loss while there is a primary."""
+    p = scene.protected()
+    talk = scene.talk()
+    p.must_run("B", f"printf '#!/bin/sh\\nexit 1\\n' >{HOTPLUG_DIR}/{HOTPLUG}")
+    reply = p.ctl("A", "failover", "guest")
+    assert not reply["ok"] and reply["hint"] == "the VM goes on here", reply
+    scene.check_protected_again()
+    assert not p.status("B")["degraded"], p.status("B")
+    talk.more()
+    scene.kill_primary()
+    p.wait("B", lambda s: s["state"] == "failed" and "replica was lost" in str(s["degraded"]))
+    assert not p.status("B")["protected"] and scene.domains("B") == [], p.status("B")
+    reply = p.ctl("B", "--backup", "forget", "guest")
+    assert reply["ok"] and p.status("B") is None, reply
+
+
 TESTS = [("B dies and comes back: the guest waits, then goes on and is protected again", backup_comes_back),
          ("B dies, the operator says unprotect --force: the guest goes on", operator_decides),
-         ("A dies, and B has lost the guest's bridge: resumed when that is back", no_bridge_at_the_backup)]
+         ("A dies, and B has lost the guest's bridge: resumed when that is back", no_bridge_at_the_backup),
+         ("the guest's hotplug script fails at B: planned, it goes on at A; else it is lost, and B says so",
+          hotplug_fails_at_the_backup)]
