@@ -42,6 +42,7 @@ static struct fake_xen {
     unsigned asked_driver, asked_kernel, resumed_plain, resumed_fast;
     int channel;         /* eventfd: the event channel's */
     uint32_t guest_port; /* connected; 0: the guest has closed it */
+    uint32_t subscribed; /* Xen raises this when the domain has suspended; 0: as it does for all */
     struct fake_node node[FAKE_NODES];
     struct fake_node pending;  /* written in the transaction that is open */
     unsigned conflicts;        /* so many transactions will have to be done again */
@@ -173,7 +174,7 @@ int xc_domain_subscribe_for_suspend(xc_interface *xch, uint32_t domid, evtchn_po
 {
     (void)xch;
     (void)domid;
-    (void)port;
+    fake.subscribed = port;
     return 0;
 }
 
@@ -184,7 +185,7 @@ int xc_suspend_evtchn_init_sane(xc_interface *xch, struct xenevtchn_handle *xce,
     (void)xce;
     (void)domid;
     *lockfd = -1;
-    fake.guest_port = (uint32_t)port;
+    fake.guest_port = fake.subscribed = (uint32_t)port;
     return 1;
 }
 

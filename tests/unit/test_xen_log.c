@@ -14,6 +14,7 @@ int main(void)
 
 #define FIRST 10 /* of its memory; the canary */
 #define COUNT 700
+#define PORT  5
 
 struct world {
     struct xen_hv x;
@@ -31,6 +32,8 @@ static int attach(void **state)
     fake_ram(FIRST, COUNT, true);
     w = (struct world){.x.xs = xs_open(0), .v = {.domid = FAKE_DOMID, .tot_pages = fake.tot_pages}};
     w.v.x = &w.x;
+    w.v.ends = w.x.xs;
+    w.v.suspend.guest_port = fake.subscribed = PORT;
     *state = &w;
     return bitmap_init(&w.dirty, FAKE_PAGES) ||
            xen_mem_init(&w.v.mem, FAKE_PAGES, PROT_READ, &w.err) ||
@@ -127,7 +130,28 @@ static void expect_refused_until_they_are_done(struct world *w)
     assert_int_equal(xen_log_start(&w->v.vm, &w->err), -1);
     assert_int_equal(errno, EBUSY);
     expect_theirs();
+    assert_int_equal(fake.subscribed, 0);
     xc_shadow_control(NULL, FAKE_DOMID, XEN_DOMCTL_SHADOW_OP_OFF, NULL, 0);
+    start_anew(w);
+    assert_int_equal(fake.subscribed, PORT);
+}
+
+/* Its tool has sent what it had to, and has yet to resume it, or to destroy it. */
+static void vm_that_another_tool_has_suspended_is_left_alone(void **state)
+{
+    struct world *w = *state;
+
+    start_anew(w);
+    take_over();
+    expect_lost(w);
+    fake_suspend();
+    assert_int_equal(xen_gone(&w->v.vm), HV_ALIVE);
+    xc_shadow_control(NULL, FAKE_DOMID, XEN_DOMCTL_SHADOW_OP_OFF, NULL, 0);
+    assert_int_equal(xen_log_start(&w->v.vm, &w->err), -1);
+    assert_int_equal(errno, EBUSY);
+    assert_int_equal(xen_gone(&w->v.vm), HV_ALIVE);
+    assert_int_equal(fake.resumed_fast + fake.resumed_plain, 0);
+    fake_resume(true);
     start_anew(w);
 }
 
@@ -267,6 +291,7 @@ int main(void)
         LOG(at_first_all_then_what_was_written),
         LOG(log_that_another_tool_ends_is_lost),
         LOG(log_that_another_tool_takes_over_is_theirs),
+        LOG(vm_that_another_tool_has_suspended_is_left_alone),
         LOG(log_taken_over_from_a_killed_agent_is_theirs),
         LOG(log_taken_over_unnoticed_is_not_ended),
         LOG(log_of_ours_is_ended),

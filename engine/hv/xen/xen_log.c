@@ -57,14 +57,34 @@ static int set_canary(struct xen_vm *v)
     return xendevicemodel_modified_memory(v->log.dmod, (domid_t)v->domid, v->log.canary, 1);
 }
 
+/* A tool that has the log is to hear when the VM has suspended: Xen tells only one. */
+static void is_theirs(struct xen_vm *v, bool theirs)
+{
+    if (theirs != v->log.theirs)
+        xen_suspend_subscribe(v, !theirs);
+    v->log.theirs = theirs;
+}
+
+/* It has ended the log, and has yet to resume the VM, or to destroy it. */
+static bool still_at_work(const struct xen_vm *v)
+{
+    xc_domaininfo_t info;
+
+    return v->log.theirs && !v->vm.stopped && !v->suspend.late &&
+           xen_dom_info(v->x, v->domid, &v->uuid, &info) == 0 && xen_dom_suspended(&info);
+}
+
 /* `left`: by an agent of ours that was killed. */
 static int switch_on(struct xen_vm *v, bool left, struct err *err)
 {
     int rc = control(v, XEN_DOMCTL_SHADOW_OP_ENABLE_LOGDIRTY);
 
     if (rc < 0 && errno == EINVAL && !left) {
+        is_theirs(v, true);
         errno = EBUSY;
-        return err_set(err, "wait until xl save, xl migrate or xl remus of this VM is done",
+        return err_set(err,
+                       "wait until xl migrate or xl remus of it is done; a log that one left is "
+                       "ended by: xl save -c VM /dev/null",
                        "another tool has the dirty log of domain %u on", v->domid);
     }
     if (rc < 0 && errno == EINVAL) {
@@ -79,6 +99,11 @@ int xen_log_start(struct hv_vm *vm, struct err *err)
     struct xen_vm *v = xen_vm_of(vm);
     bool left = xen_log_ours(v->x, v->domid);
 
+    if (still_at_work(v)) {
+        errno = EBUSY;
+        return err_set(err, "wait until xl migrate of this VM is done",
+                       "another tool has suspended domain %u", v->domid);
+    }
     /* Signed before it is on: killed in between, nobody would ever switch it off. */
     if (xen_log_sign(v->x, v->domid, v->log.canary))
         return err_errno(err, "", "dirty log of domain %u", v->domid);
@@ -89,6 +114,7 @@ int xen_log_start(struct hv_vm *vm, struct err *err)
         return -1;
     }
     v->log.on = v->log.fresh = true;
+    is_theirs(v, false);
     if (set_canary(v) == 0)
         return 0;
     int saved = errno;
@@ -141,8 +167,9 @@ static int stolen(struct xen_vm *v, const uint64_t *bits, struct err *err)
     put_back(v, bits);
     xen_log_unsign(v->x, v->domid);
     v->log.on = false;
+    is_theirs(v, true);
     errno = ESTALE;
-    return err_set(err, "end xl save, xl migrate or xl remus of this VM",
+    return err_set(err, "wait until xl migrate or xl remus of this VM is done",
                    "the dirty log of domain %u was taken over by another tool", v->domid);
 }
 

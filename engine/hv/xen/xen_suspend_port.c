@@ -186,6 +186,12 @@ int xen_suspend_open(struct xen_vm *v, enum hv_suspend suspend, struct err *err)
                    s->now.why);
 }
 
+void xen_suspend_subscribe(const struct xen_vm *v, bool us)
+{
+    /* Not to be had back: then the VM is looked at now and then, slow, but not wrong. */
+    (void)!xc_domain_subscribe_for_suspend(v->x->xch, v->domid, us ? v->suspend.guest_port : 0);
+}
+
 void xen_suspend_close(struct xen_vm *v)
 {
     struct xen_suspend *s = &v->suspend;
@@ -193,7 +199,7 @@ void xen_suspend_close(struct xen_vm *v)
 
     if (s->port >= 0) {
         /* Later events go the usual way again, or Xen's tools would wait for them in vain. */
-        xc_domain_subscribe_for_suspend(v->x->xch, v->domid, 0);
+        xen_suspend_subscribe(v, false);
         xc_suspend_evtchn_release(v->x->xch, s->xce, v->domid, s->port, &s->lock_fd);
         asked_path(v, path);
         if (!s->late)

@@ -39,7 +39,8 @@ struct xen_log {
     xc_hypercall_buffer_t buffer; /* kept: a pause must not allocate */
     size_t buffer_pages;
     xendevicemodel_handle *dmod;
-    bool on, fresh;  /* fresh: nothing was fetched yet, all memory counts as dirty */
+    bool on, fresh; /* fresh: nothing was fetched yet, all memory counts as dirty */
+    bool theirs;    /* another tool had it when we looked: what it does with the VM is its affair */
     uint64_t canary; /* a page that we mark dirty after each fetch: if its mark is missing at the
                         next, somebody else has read or ended the log meanwhile */
 };
@@ -99,6 +100,8 @@ static inline struct xen_vm *xen_vm_of(struct hv_vm *vm)
 /** The watch is open. */
 int xen_suspend_open(struct xen_vm *v, enum hv_suspend suspend, struct err *err) MUST_CHECK;
 void xen_suspend_close(struct xen_vm *v);
+/** Whether Xen tells us that the VM has suspended; it tells others only when it does not. */
+void xen_suspend_subscribe(const struct xen_vm *v, bool us);
 /** Goes by what the driver now says of itself; VM running, nothing asked. */
 void xen_suspend_review(struct xen_vm *v);
 /** The driver is not used any more until it says something new. */

@@ -85,8 +85,9 @@ static void review_driver(struct xen_vm *v)
 }
 
 /*
- * A request that was given up on has been obeyed after all, or another tool asked: it cannot learn
- * that the domain has suspended while Xen tells us, so it would wait in vain.
+ * A request that was given up on has been obeyed after all, or another tool asked while the dirty
+ * log is ours: it cannot learn that the domain has suspended, since Xen tells us, and would wait in
+ * vain.
  */
 static void undo_stop(struct xen_vm *v)
 {
@@ -138,6 +139,8 @@ enum hv_gone xen_gone(struct hv_vm *vm)
         return how_it_ended(v, &info);
     if (info.flags & XEN_DOMINF_dying)
         return HV_CRASHED;
+    if (v->log.theirs && !v->suspend.late)
+        return HV_ALIVE;
     if ((info.flags & XEN_DOMINF_shutdown) && !vm->stopped)
         undo_stop(v);
     else if (!(info.flags & XEN_DOMINF_shutdown)) {

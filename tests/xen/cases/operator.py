@@ -3,8 +3,10 @@
 what to expect)."""
 
 from lablib.fixture import until
+from lablib.layout import host_ip
 from lablib.protect import is_protected
 
+PORT, MIGRATE_LOG, MIGRATE_LIMIT_S = 9000, "/run/migrate.log", 600
 SAVE_LIMIT_S = 200  # without Xen's word that it has suspended, xl save would fail after 60 s
 
 
@@ -22,6 +24,22 @@ def again_and_again(scene):
     assert scene.domains("A") == ["guest"]
     talk.finish()
     scene.check_memory()
+
+
+def migrated(scene):
+    """xl takes the dirty log over and is let finish: one copy runs, where it was sent, and no other comes."""
+    p = scene.protected()
+    talk = scene.talk()
+    p.must_run("B", f'socat TCP-LISTEN:{PORT},reuseaddr,nodelay EXEC:"xl migrate-receive",nofork >{MIGRATE_LOG} 2>&1 &')
+    status, text = p.lab.run("A", f"xl migrate -s '' guest 'socat STDIO TCP:{host_ip('B', 'repl')}:{PORT},nodelay,"
+                                  f"retry=50,interval=0.2'", MIGRATE_LIMIT_S)
+    assert status == 0, text + p.must_run("B", f"cat {MIGRATE_LOG}")
+    until("the guest is gone from A", lambda: not scene.domains("A"))
+    scene.runs_at("B")
+    talk.more()
+    talk.finish()
+    scene.check_memory()
+    assert not p.events("B", "takeover") and not is_protected(p.status("A")), (p.events("B"), p.status("A"))
 
 
 def destroyed(scene):
@@ -97,6 +115,7 @@ def crashed_and_started_anew(scene):
 
 
 TESTS = [("protect, unprotect and protect again", again_and_again),
+         ("xl migrate: it is moved, and protected no more", migrated),
          ("xl destroy: resumed at the backup", destroyed),
          ("xl shutdown: off, and not resumed anywhere", shut_down),
          ("its kernel panics: resumed at the backup", crashed),
