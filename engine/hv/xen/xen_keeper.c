@@ -72,11 +72,10 @@ static bool handle(libxl_ctx *ctx, const char *json, libxl_shutdown_reason reaso
     libxl_domain_config_init(&config);
     if (libxl_domain_config_from_json(ctx, &config, json) == 0) {
         libxl_action_on_shutdown what = action(&config, reason);
-        bool restart = what == LIBXL_ACTION_ON_SHUTDOWN_RESTART;
         log_info("%s has shut down (%s): %s", config.c_info.name,
                  libxl_shutdown_reason_to_string(reason), libxl_action_on_shutdown_to_string(what));
         if (what != LIBXL_ACTION_ON_SHUTDOWN_PRESERVE)
-            again = libxl_domain_destroy(ctx, *domid, NULL) == 0 && restart &&
+            again = libxl_domain_destroy(ctx, *domid, NULL) == 0 && xen_starts_anew(what) &&
                     start_anew(ctx, &config, domid);
     }
     libxl_domain_config_dispose(&config);

@@ -14,4 +14,15 @@
  */
 int xen_keeper_start(libxl_ctx *ctx, uint32_t domid, const char *json) MUST_CHECK;
 
+/**
+ * Whether a domain that ends with this action is started anew where it was: by `xl create`, or by a
+ * keeper after a failover. A keeper keeps neither a core nor the domain that crashed.
+ */
+static inline bool xen_starts_anew(libxl_action_on_shutdown what)
+{
+    return what == LIBXL_ACTION_ON_SHUTDOWN_RESTART ||
+           what == LIBXL_ACTION_ON_SHUTDOWN_RESTART_RENAME ||
+           what == LIBXL_ACTION_ON_SHUTDOWN_COREDUMP_RESTART;
+}
+
 #endif

@@ -8,6 +8,7 @@
 #include <unistd.h>
 
 #include "engine/base/log.h"
+#include "engine/hv/xen/xen_keeper.h"
 #include "engine/hv/xen/xen_vm.h"
 
 /* A guest that writes without end is not looked at more often. */
@@ -99,14 +100,10 @@ static void undo_stop(struct xen_vm *v)
         log_info("domain %u had suspended, late or for another tool: resumed", v->domid);
 }
 
-/* Resumed elsewhere, there would be two of one that xl starts anew where it crashed. */
+/* Resumed elsewhere, there would be two of one that is started anew where it crashed. */
 static enum hv_gone crashed(libxl_action_on_shutdown what)
 {
-    bool anew = what == LIBXL_ACTION_ON_SHUTDOWN_RESTART ||
-                what == LIBXL_ACTION_ON_SHUTDOWN_RESTART_RENAME ||
-                what == LIBXL_ACTION_ON_SHUTDOWN_COREDUMP_RESTART;
-
-    return anew ? HV_SHUTDOWN : HV_CRASHED;
+    return xen_starts_anew(what) ? HV_SHUTDOWN : HV_CRASHED;
 }
 
 static enum hv_gone how_it_ended(const struct xen_vm *v, const xc_domaininfo_t *info)
