@@ -125,6 +125,13 @@ def figure(found, digits=1):
     return f"{found[0]:.{digits}f} ({found[1]:.{digits}f}-{found[2]:.{digits}f})" if found else "never"
 
 
+def answered(lines, what):
+    """When a client was answered after the death; and how often, if it was not each time."""
+    found = [line for line in lines if line["death"][what] is not None]
+    some = f", {len(found)} of {len(lines)}" if 0 < len(found) < len(lines) else ""
+    return figure(medians(found, "death", what)) + some
+
+
 def sides(lines, bench):
     return sorted({(line.get("epoch_ms", 0), line["side"]) for line in of(lines, bench)})
 
@@ -138,8 +145,8 @@ def ends(lines):
         rows.append([workload, str(epoch_ms or "-"), TITLES[side], figure(medians(some, "epochs_per_s")) if epoch_ms else "-",
                      figure(medians(some, "ping_ms", "p50"), 0), figure(medians(some, "ping_ms", "p99"), 0),
                      figure(medians(some, "line_ms", "p50"), 0), figure(medians(some, "line_ms", "p99"), 0),
-                     figure(medians(some, "death", "first_ping_s")) if epoch_ms else "-",
-                     figure(medians(some, "death", "first_line_s")) if epoch_ms else "-",
+                     answered(some, "first_ping_s") if epoch_ms else "-",
+                     answered(some, "first_line_s") if epoch_ms else "-",
                      str(len(some))])
     return table(["workload", "ms asked", "", "epochs/s", "ping p50 ms", "ping p99 ms", "TCP line p50 ms", "TCP line p99 ms",
                   "kill to first ping s", "kill to first line s", "n"], rows)

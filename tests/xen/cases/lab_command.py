@@ -15,10 +15,10 @@ COMMAND = SOURCES / "lab"
 FAILED, TIMED_OUT = 125, 124
 
 
-def lab(*words, within=()):
+def lab(*words, within=(), limit_s=PATIENCE_S):
     """(exit status, standard output, standard error)"""
     done = subprocess.run([*within, COMMAND, *words], stdin=subprocess.DEVNULL, capture_output=True, text=True,
-                          timeout=PATIENCE_S, check=False)
+                          timeout=limit_s, check=False)
     return done.returncode, done.stdout, done.stderr
 
 
@@ -62,7 +62,7 @@ def shows_the_console(_):
 
 def builds_without_a_network(_):
     """From the cache, which is filled by now."""
-    status, place, said = lab("build", within=without_network())
+    status, place, said = lab("build", within=without_network(), limit_s=cache.LIMIT_S + PATIENCE_S)
     assert status == 0 and os.path.isdir(place.strip()), (status, said)
 
 

@@ -53,7 +53,7 @@ class Laboratory:
         """Host name to Machine, for the build and mode that were started."""
         state = self.state()
         build = images.Build.from_paths(state["build"], state["root"])
-        mode = Mode(state["memory_mb"], state["icount"], state["cpus"], state["paced"])
+        mode = Mode(state["memory_mb"], state["icount"], state["cpus"], state.get("paced", False))
         return {host: Machine(host, self.directory, build, mode) for host in HOSTS}
 
     def machine(self, host):

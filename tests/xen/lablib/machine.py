@@ -135,7 +135,8 @@ class Machine:
             while True:
                 monitor.call("stop")
                 registers = monitor.call("human-monitor-command", **{"command-line": "info registers -a"})
-                if all(IN_XEN.match(address) for address in PLACE.findall(registers)):
+                places = PLACE.findall(registers)
+                if len(places) == self.mode.cpus and all(map(IN_XEN.match, places)):
                     return
                 monitor.call("cont")
                 if time.monotonic() > deadline:
