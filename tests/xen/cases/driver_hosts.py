@@ -7,11 +7,12 @@ The engine replicates no disk that is written: theirs is only read, and is the s
 
 import os
 
+from cases import driver_moves
 from lablib import kernels
 from lablib.fixture import at_random, until
 from lablib.protect import Protection
 
-CHECKPOINTS, SNAPSHOTS = 40, 3
+CHECKPOINTS, SNAPSHOTS, RESTORES = 40, 3, 2
 RANDOM_S = 4
 MEMORY_MB = 192
 DISK_MB = 4
@@ -106,4 +107,6 @@ CPUS = (2, 4)
 def of_cpus(cpus):
     """For hosts of so many CPUs."""
     return [(f"{cpus} vCPUs: checkpoints, moved by xl, outlives its host", lambda scene: life(scene, vcpus=cpus)),
-            (f"{cpus} vCPUs: hosts come back from snapshots", lambda scene: snapshots(scene, cpus))]
+            (f"{cpus} vCPUs: hosts come back from snapshots", lambda scene: snapshots(scene, cpus)),
+            (f"{cpus} vCPUs: {RESTORES} times restored under load, carried to the other host and there",
+             lambda scene: driver_moves.restored(scene, RESTORES, CHECKPOINTS, vcpus=cpus, memory=MEMORY_MB))]
