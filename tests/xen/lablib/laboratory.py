@@ -241,6 +241,16 @@ class Laboratory:
     def kill(self, host):
         return self.machine(host).kill()
 
+    def replace(self, host, lacking):
+        """Another machine in its place, booted; its CPU has not got what is `lacking`."""
+        machine = self.machine(host)
+        machine.lacking = lacking
+        with self.changing():
+            machine.kill()
+            with self.namespace.entered():
+                machine.start()
+            self.wait_booted(machine)
+
     def set_link(self, link, up):
         """link: front or repl, at both hosts, or front:A and so on at one."""
         name, _, host = link.partition(":")

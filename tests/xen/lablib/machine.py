@@ -46,6 +46,7 @@ class Machine:
         self.name, self.build, self.mode = name, build, mode
         self.directory = directory
         self.pidfile, self.log = self.path("pid"), self.path("log")
+        self.lacking = ()   # features that its CPU has not got, by QEMU's names
 
     def path(self, kind):
         return self.directory / f"{self.name}.{kind}"
@@ -59,7 +60,8 @@ class Machine:
     def arguments(self):
         """The emulator's command line, but for paths and the start of a load."""
         count = ["-icount", f"shift=1,sleep={'on' if self.mode.paced else 'off'}"] if self.mode.icount else []
-        argv = ["-accel", "tcg", *count, "-cpu", CPU, "-smp", str(self.mode.cpus), "-m", str(self.mode.memory_mb),
+        cpu = ",-".join((CPU, *self.lacking))
+        argv = ["-accel", "tcg", *count, "-cpu", cpu, "-smp", str(self.mode.cpus), "-m", str(self.mode.memory_mb),
                 "-nodefaults", "-display", "none", "-no-reboot",
                 "-append", XEN_OPTIONS.format(dom0=self.mode.memory_mb // 2)]
         for number, nic in enumerate(NICS):
