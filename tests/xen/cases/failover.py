@@ -1,7 +1,7 @@
 # SPDX-License-Identifier: GPL-2.0-or-later
-"""Host A loses its power while clients talk to the guest on it, at five moments that differ in what the backup
+"""Host A loses its power while clients talk to the guest on it, at moments that differ in what the backup
 holds: nothing whole yet; just the first epoch; half of a capture, the guest standing still; an epoch whole and
-not sealed; any. No line may be lost or repeated, and the guest's memory must be of one moment.
+not sealed; one sealed, its output not yet let out; any. No line may be lost or repeated, and the guest's memory must be of one moment.
 """
 
 from lablib.fixture import at_random, until
@@ -58,4 +58,6 @@ TESTS = [("A dies in the first copy: nothing is resumed, nothing is left", in_fi
           lambda scene: held_at(scene, "remusd", "primary_pages_copied", LONG_MS)),
          ("A dies when an epoch is whole at the backup and not yet sealed",
           lambda scene: held_at(scene, "backupd", "backup_epoch_end", SHORT_MS)),
+         ("A dies when an epoch is sealed and its output not yet let out",
+          lambda scene: held_at(scene, "backupd", "backup_acked", SHORT_MS)),
          ("A dies at any moment, under load", at_any_moment)]
