@@ -3,10 +3,10 @@
 what to expect)."""
 
 from lablib.fixture import until
-from lablib.layout import host_ip
+from lablib.migration import migrate
 from lablib.protect import is_protected
 
-PORT, MIGRATE_LOG, MIGRATE_LIMIT_S = 9000, "/run/migrate.log", 600
+MIGRATE_LIMIT_S = 600
 SAVE_LIMIT_S = 200  # without Xen's word that it has suspended, xl save would fail after 60 s
 
 
@@ -30,10 +30,7 @@ def migrated(scene):
     """xl takes the dirty log over and is let finish: one copy runs, where it was sent, and no other comes."""
     p = scene.protected()
     talk = scene.talk()
-    p.must_run("B", f'socat TCP-LISTEN:{PORT},reuseaddr,nodelay EXEC:"xl migrate-receive",nofork >{MIGRATE_LOG} 2>&1 &')
-    status, text = p.lab.run("A", f"xl migrate -s '' guest 'socat STDIO TCP:{host_ip('B', 'repl')}:{PORT},nodelay,"
-                                  f"retry=50,interval=0.2'", MIGRATE_LIMIT_S)
-    assert status == 0, text + p.must_run("B", f"cat {MIGRATE_LOG}")
+    migrate(p.lab, "A", "B", MIGRATE_LIMIT_S)
     until("the guest is gone from A", lambda: not scene.domains("A"))
     scene.runs_at("B")
     talk.more()

@@ -64,7 +64,7 @@ def left_alone_until_done(scene, talk):
 
 
 def log_taken_over(scene):
-    """As xl save and xl migrate do: first while it is in use, then from an agent that was killed."""
+    """As xl migrate and xl remus do: first while it is in use, then from an agent that was killed."""
     p = scene.ready()
     p.stop()
     p.start(detector_floor_ms=LEASE_MS, detector_ceiling_ms=LEASE_MS)  # the next agent has to be there by then

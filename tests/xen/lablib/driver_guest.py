@@ -9,13 +9,14 @@ import sys
 from lablib import transfer
 from lablib.fixture import until
 from lablib.layout import ECHO_PORT, GUEST_IP, HOSTS, SOURCES, LabError, host_ip
+from lablib.migration import migrate
 from lablib.protect import default_build
 from lablib.selfchecks import ANSWER_S, SelfChecks, numbers
 
 TOOLS = ("suspender", "meddler", "guest_avx")
 NODE = "device/suspend/event-channel"
 PARAMETERS = "/sys/module/remus_suspend/parameters"
-DISK, SAVED, MIGRATE_LOG = "/tmp/disk", "/tmp/guest.save", "/tmp/migrate.log"
+DISK, SAVED = "/tmp/disk", "/tmp/guest.save"
 # A check of all of the memory takes its time in emulation.
 DEFAULTS = {"driver": 1, "memory": 160, "pattern_mb": 4, "pattern_rate": 100, "disk": DISK, "tsc": "native"}
 # By its path: its shell would run it without a process.
@@ -198,12 +199,8 @@ class DriverGuest:
     def migrate(self):
         """By xl; its disk, which must not be used meanwhile, is not taken along."""
         other = self.other()
-        self.must_run(other, f"[ -e {DISK} ] || dd if=/dev/zero of={DISK} bs=1M count=16 2>/dev/null; "
-                             f"socat TCP-LISTEN:{PORT},reuseaddr,nodelay "
-                             f'EXEC:"xl migrate-receive",nofork >{MIGRATE_LOG} 2>&1 &')
-        status, _ = self.lab.run(self.host, f"xl migrate -s '' guest 'socat STDIO TCP:{host_ip(other, 'repl')}:{PORT},"
-                                            f"nodelay,retry=50,interval=0.2' >{MIGRATE_LOG} 2>&1", MOVE_S)
-        assert status == 0, "".join(f"{host}: {self.lab.run(host, f'cat {MIGRATE_LOG}')[1]}" for host in HOSTS)
+        self.must_run(other, f"[ -e {DISK} ] || dd if=/dev/zero of={DISK} bs=1M count=16 2>/dev/null")
+        migrate(self.lab, self.host, other, MOVE_S)
         self.host = other
         self.await_return()
 

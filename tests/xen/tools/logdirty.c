@@ -1,6 +1,6 @@
 /* SPDX-License-Identifier: GPL-2.0-or-later */
 /* logdirty on|off|take DOMID: what other tools do to the domain's dirty log; off, a careless one
- * that asks nobody; take, xl save and xl migrate that find a log on. */
+ * that asks nobody; take, xl migrate and xl remus that find a log on. */
 #include <stdbool.h>
 #include <stdio.h>
 #include <stdlib.h>
