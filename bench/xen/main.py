@@ -52,7 +52,8 @@ def parser():
                      help=f"what the guest does: {','.join(WORKLOADS)}")
     top.add_argument("--vcpus", type=numbers, metavar="N,...", default=[1],
                      help="for costs: of the guest; the hosts have as many CPUs")
-    top.add_argument("--repeat", type=int, metavar="N", help="repetitions of what is measured from end to end: 3")
+    top.add_argument("--repeat", type=int, metavar="N", help="repetitions of what is measured from end to end: 4; under load "
+                     "half as many")
     return top
 
 
@@ -60,7 +61,7 @@ def defaults(args):
     args.parts = [args.only] if args.only else list(PARTS)
     args.workloads = args.workloads or (QUICK_WORKLOADS if args.quick else WORKLOADS)
     args.intervals = args.intervals or ([50] if args.quick else list(INTERVALS))
-    args.repeat = args.repeat or (1 if args.quick else 3)
+    args.repeat = args.repeat or (1 if args.quick else 4)
     return args
 
 
