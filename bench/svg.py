@@ -156,10 +156,11 @@ class Lines(Chart):
 
 
 def main(doc, load, charts):
-    """FILE DIRECTORY: what `load` reads there goes to each of `charts` (name: function), and from there to NAME.svg."""
-    if len(sys.argv) != 3:
+    """FILE... DIRECTORY: what `load` reads there goes to each of `charts` (name: function), and from there to NAME.svg."""
+    if len(sys.argv) < 3:
         sys.exit(doc)
-    results, folder = load(sys.argv[1]), Path(sys.argv[2])
+    *files, folder = map(Path, sys.argv[1:])
+    results = [line for file in files for line in load(file)]
     folder.mkdir(parents=True, exist_ok=True)
     for name, draw in charts.items():
         chart = draw(results)

@@ -1,6 +1,6 @@
 #!/usr/bin/env python3
 # SPDX-License-Identifier: GPL-2.0-or-later
-"""Draws the results of `remus-bench xen --out FILE` as SVG: plot.py FILE DIRECTORY"""
+"""Draws the results of `remus-bench xen --out FILE` as SVG: plot.py FILE... DIRECTORY"""
 
 import sys
 from pathlib import Path

@@ -1,6 +1,6 @@
 #!/usr/bin/env python3
 # SPDX-License-Identifier: GPL-2.0-or-later
-"""The tables of `remus-bench xen --out FILE`, as Markdown: table.py FILE"""
+"""The tables of `remus-bench xen --out FILE`, as Markdown: table.py FILE..."""
 
 import itertools
 import statistics
@@ -237,9 +237,9 @@ def voices_verdict(lines):
 
 
 def main():
-    if len(sys.argv) != 2:
+    if len(sys.argv) < 2:
         sys.exit(__doc__)
-    lines = load(sys.argv[1])
+    lines = [line for file in sys.argv[1:] for line in load(file)]
     for title, make in (("Aims", aims), ("Costs", costs), ("Ways to stop", stops), ("Parts of our pause", parts),
                         ("Parts of the driver's handshake", driver_parts),
                         ("Ends", ends), ("Voices", voices)):

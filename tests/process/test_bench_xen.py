@@ -99,12 +99,13 @@ def run(program, *arguments):
 
 def tables_and_charts_show_both_sides():
     with tempfile.TemporaryDirectory() as directory:
-        path = Path(directory) / "out"
-        path.write_text("".join(json.dumps(line(*what)) + "\n" for what in (("remus", 1500.0), ("xl-remus", 10000.0))))
-        text = run("table.py", path)
+        ours, theirs = Path(directory) / "ours", Path(directory) / "theirs"
+        ours.write_text(json.dumps(line("remus", 1500.0)))
+        theirs.write_text(json.dumps(line("xl-remus", 10000.0)))
+        text = run("table.py", ours, theirs)
         assert "| idle | 100 | remus | 5.0 | 1.50 / 1.50 |" in text and "no output buffering" in text, text
         assert "0.15 at 100 ms | **not met**" in text, text
-        assert "xen-pause.svg" in run("plot.py", path, directory)
+        assert "xen-pause.svg" in run("plot.py", ours, theirs, directory)
         assert "remus, own part" in (Path(directory) / "xen-pause.svg").read_text()
 
 
