@@ -19,6 +19,7 @@
 
 struct refusal {
     uint16_t code; /* 0: none */
+    bool vm_here;  /* it runs here, perhaps since this host took it over and lost its record */
     struct err err;
 };
 
@@ -52,8 +53,9 @@ static void refuse(struct standby *s, struct link *link, const struct refusal *w
 {
     struct msg_reject m = {.code = why->code};
     /* FAILED with HELLO's own generation means "given up": never say it by coincidence. */
-    bool tell = why->code == WIRE_REJECT_GENERATION || why->code == WIRE_REJECT_FENCED ||
-                s->rec.state == VM_HOLDING || s->rec.state == VM_RELEASED;
+    bool tell = !why->vm_here &&
+                (why->code == WIRE_REJECT_GENERATION || why->code == WIRE_REJECT_FENCED ||
+                 s->rec.state == VM_HOLDING || s->rec.state == VM_RELEASED);
     if (tell)
         m.generation = s->rec.generation;
     put_reason(m.text, sizeof(m.text), &why->err);
@@ -146,16 +148,19 @@ static void judge_hello(struct standby *s, struct link *link, const struct sessi
         judge_size(s, m, why);
 }
 
-static int create(struct standby *s, const struct msg_hello *m, struct err *err)
+static int create(struct standby *s, const struct msg_hello *m, struct refusal *why)
 {
+    struct err *err = &why->err;
     size_t staging = (size_t)s->conf->staging_mb * 1024 * 1024 / HV_PAGE_SIZE;
 
     if (hv_reap(s->hv, &s->child.uuid, err) < 0 || standby_net_open(s, err) < 0)
         return -1;
     if (FAULT(backup_replica_create))
         return err_set(err, "", "replica not created: no memory (injected)");
-    if (hv_replica_create(s->hv, m->desc, m->desc_len, &s->replica, err) < 0)
+    if (hv_replica_create(s->hv, m->desc, m->desc_len, &s->replica, err) < 0) {
+        why->vm_here = errno == EEXIST;
         return -1;
+    }
     if (store_init(&s->store, s->replica, s->rec.generation, staging, memory_max(s)) < 0)
         return err_errno(err, "lower staging_mb", "staging memory");
     s->store_open = true;
@@ -206,7 +211,7 @@ static void accept_hello(struct standby *s, struct link *link, const struct sess
     lease_granted_init(&s->granted);
     snprintf(s->peer, sizeof(s->peer), "%s", link_peer(link));
     s->hold = m->hold;
-    if (create(s, m, &why.err) < 0) {
+    if (create(s, m, &why) < 0) {
         s->link = NULL;
         standby_drop_replica(s);
         s->phase = STANDBY_WAITING;

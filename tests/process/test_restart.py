@@ -4,6 +4,7 @@
 """Daemons stop, die and come back, and what they remember in their state directories: protection goes on by itself,
 and nobody says that a VM is protected while it is not."""
 import os
+import shutil
 import signal
 import sys
 import time
@@ -157,6 +158,34 @@ def test_backup_killed():
 
 
 # ---- what is remembered ----
+
+def forgets(pair):
+    """Daemon and child of B are dead, and its state directory is gone."""
+    for pid in (pair.b.child_pid(pair.vm.uuid), pair.b.pid):
+        os.kill(pid, signal.SIGKILL)
+    shutil.rmtree(pair.b.state_dir)
+
+
+def test_backup_loses_its_state():
+    """Generations go on from the primary's."""
+    backup_returns(forgets)
+
+
+def test_backup_loses_its_state_after_a_takeover():
+    """I3: it does not know that it took the VM over, but finds it running, and gives the stale copy nothing."""
+    with Pair(hold="backup") as pair:
+        pair.wait_epochs(5)
+        pair.proxy.unplug()
+        pair.wait_state(pair.b, "active")
+        forgets(pair)
+        pair.b.restart()
+        pair.proxy.heal()
+        wait_for("A is told why", lambda: pair.said(pair.a, "unprotected", "already there"))
+        wait_for("A asks again and again", lambda: len(pair.said(pair.b, "refused")) > 3)
+        pair.check_silent_at_a()
+        assert pair.info("B")["running"] and not pair.at_a()["protected"], pair.at_a()
+        pair.check_one_voice()
+
 
 def test_state_cannot_be_written_at_first():
     """No room for the generation: protect is refused, and the VM is as it was."""
