@@ -25,6 +25,7 @@ def checkpoints(scene, count, vector="vector"):
     print(f"# {guest.unload()} octets echoed, {guest.processes() - processes} processes")
     assert guest.counter("checkpoints") == count // 2 * 2
     assert guest.counter("late") == guest.counter("abandoned") == 0
+    assert "Freezing" not in guest.run("dmesg"), "the kernel froze its tasks"
     print("# " + " ".join(f"{name}={guest.counter(name)}" for name in COUNTERS))
 
 
@@ -52,11 +53,11 @@ def end_tool(guest):
     print(f"# {text}", flush=True)
 
 
-def unloaded_under_traffic(scene):
+def unloaded_under_traffic(scene, times=UNLOADS):
     """While a tool suspends the guest as fast as it can."""
     guest = scene.guest()
     first = guest.load()
-    for _ in range(UNLOADS):
+    for _ in range(times):
         start_tool(guest)
         guest.run("rmmod remus_suspend")
         status, text = tool_said(guest)

@@ -105,9 +105,7 @@ def two_tools(scene):
     still_obeys(guest, first)
 
 
-TESTS = [("loaded by hand, announced, obeys", loaded_by_hand),
-         ("requests whose sender hangs up are not obeyed", hangups),
-         ("a storm of requests does no harm", storm),
+TESTS = [("a storm of requests does no harm", storm),
          ("a tool killed with the guest suspended, another takes it up", killed_while_suspended),
          (f"a tool killed at {KILLS} random instants", killed_at_random_instants),
          ("two tools, xl save and a request to the kernel at once", two_tools)]

@@ -125,7 +125,6 @@ def fails(scene):
     goes_on(scene, talk)
 
 
-TESTS = [("a driver is loaded, unloaded and loaded while the guest is protected", comes_and_goes),
-         ("driver is refused where there is none, cooperative does not use one", only_when_wanted),
+TESTS = [("driver is refused where there is none, cooperative does not use one", only_when_wanted),
          ("a node that names no channel: told, and the kernel is asked", lies),
          ("a driver that refuses is given up, and used again when loaded anew", fails)]
