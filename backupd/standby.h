@@ -19,7 +19,8 @@
  * host when the primary falls silent.
  *
  *   standby.c           start, commands from the daemon, end
- *   standby_greet.c     HELLO: accept, refuse, create the replica
+ *   standby_greet.c     a newcomer and its HELLO: refuse, or accept and create the replica
+ *   standby_judge.c     what HELLO may be refused for
  *   standby_epoch.c     records of an epoch: collect, verify, seal, ack, release, apply
  *   standby_net.c       the guest's frames on this host's network
  *   standby_takeover.c  fault detector, lease, activation
@@ -98,6 +99,19 @@ void standby_end(struct standby *s);
 void standby_newcomer(struct standby *s, int fd);
 /** A child that keeps nothing and hears nobody has no reason to be: ends it, after a while. */
 void standby_idle(struct standby *s);
+
+/* standby_judge.c */
+/** Why a HELLO is not accepted. */
+struct refusal {
+    uint16_t code; /* 0: none */
+    bool vm_here;  /* it runs here, perhaps since this host took it over and lost its record */
+    struct err err;
+};
+/** `why->code` is set, and its text, if HELLO must be refused; it may also look for the VM here. */
+void standby_judge(struct standby *s, struct link *link, const struct session_event *ev,
+                   struct refusal *why);
+/** Pages that a replica may have at most. */
+uint64_t standby_memory_max(const struct standby *s);
 
 /* standby_epoch.c */
 void standby_record_in(struct standby *s, const struct session_event *ev);
