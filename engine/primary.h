@@ -21,7 +21,8 @@
  *   primary_greet.c    connect, HELLO, try again later
  *   primary_session.c  records from the backup, loss of the link
  *   primary_sync.c     first copy of a session, VM running
- *   primary_loop.c     the epoch: deadline, capture, coding, seal, release
+ *   primary_loop.c     the epoch: deadline, capture, coding
+ *   primary_sealed.c   its end: acknowledged by the backup, output released
  *   primary_guard.c    lease, fault detector, heartbeats, life of the VM
  *   primary_leave.c    unprotect, shutdown, planned failover
  *   primary_gone.c     handed over, fenced, the VM switched off or crashed
@@ -176,6 +177,8 @@ void primary_try_epoch(struct primary *p);
 void primary_capture(struct primary *p, const struct bitmap *also, bool last);
 /** Codes on as far as the link takes it. */
 void primary_code(struct primary *p);
+
+/* primary_sealed.c */
 void primary_sealed(struct primary *p, const struct msg_ack *m);
 
 /* primary_guard.c */

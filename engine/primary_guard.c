@@ -4,7 +4,7 @@
 #include "engine/base/fault.h"
 
 /*
- * What keeps two copies from speaking (I3): without a lease nothing is released (primary_loop.c)
+ * What keeps two copies from speaking (I3): without a lease nothing is released (primary_sealed.c)
  * and the VM is stopped here. And what keeps the lease alive: a beat whenever no epoch asks for an
  * ack.
  */

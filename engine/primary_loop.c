@@ -3,11 +3,8 @@
 
 #include <errno.h>
 
-#include "engine/base/fault.h"
-
 /* Longest stretch of coding between two looks at the event loop. */
 #define CODE_SLICE_NS (1 * NS_PER_MS)
-#define RELEASE_BATCH 64
 /* How often a VM that has not got over its last stop is looked at. */
 #define REST_LOOK_MS 5
 /* A guest that cannot be stopped this many times in a row is not going to be. */
@@ -120,9 +117,9 @@ static void capture_failed(struct primary *p, int error, struct err *err)
     child_degrade(&p->child, "capture", "%s", err->text);
     if (hv_stopped(p->vm)) /* the next capture resumes it, if that is to be had by then */
         child_degrade(&p->child, "not-resumed", "the VM stands still after a failed capture");
+    /* The first copy is too dear to be thrown away for a guest that was busy. */
     if (p->phase == PRIMARY_SYNCING && error == ETIMEDOUT && p->late_stops++ < LATE_STOPS_MAX) {
-        arm_deadline(
-            p); /* the first copy is too dear to be thrown away for a guest that was busy */
+        arm_deadline(p);
         return;
     }
     if (p->phase == PRIMARY_SYNCING) { /* epoch 1 is already begun on the wire */
@@ -264,50 +261,4 @@ void primary_code(struct primary *p)
             return;
         }
     }
-}
-
-/** A flood takes longer to let out than a lease may last: look again every few frames. */
-static void release(struct primary *p)
-{
-    while (lease_held_valid(&p->lease, mono_now()) &&
-           output_release(&p->output, p->sealed, RELEASE_BATCH) == RELEASE_BATCH)
-        ;
-}
-
-void primary_sealed(struct primary *p, const struct msg_ack *m)
-{
-    struct window_entry e;
-
-    if (p->phase != PRIMARY_RUNNING) /* it was on its way when we said BYE */
-        return;
-    if (!window_ack(&p->window, m->epoch, &e)) {
-        primary_lost(p, "protocol", "the backup acknowledged an epoch that is not in flight");
-        return;
-    }
-    struct mono now = mono_now();
-    hist_add(&p->ack_us, mono_sub(now, e.captured) / NS_PER_US);
-    bool first = p->sealed == 0;
-    p->sealed = m->epoch;
-    p->sealed_at = now;
-    p->seals++;
-    primary_lease_renew(p, e.sent, m->lease_ms);
-    (void)FAULT(primary_acked);
-    release(p);
-    (void)FAULT(primary_released);
-    if (p->in_place && p->sealed >= p->in_place) {
-        p->in_place = 0;
-        child_restore(&p->child, "epoch-in-place");
-    }
-    child_restore(&p->child, "behind");
-    if (first) {
-        child_restore(&p->child, "unprotected");
-        child_event(&p->child, LOG_LEVEL_INFO, "protected",
-                    "protected: %s holds epoch %llu of generation %llu", p->rec.peer,
-                    (unsigned long long)p->sealed, (unsigned long long)p->rec.generation);
-        primary_status_send(p);
-    }
-    if (p->goal != GOAL_PROTECT)
-        primary_leave_step(p);
-    else
-        primary_try_epoch(p);
 }
