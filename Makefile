@@ -4,6 +4,7 @@
 # make deps       install the Debian packages that building and testing need, when one is missing
 # make check      deps, build, run every test and the lint; ONLY=PATTERN chooses tests
 # make check-asan the same tests under AddressSanitizer and UndefinedBehaviorSanitizer
+# make check-tsan the test of what has threads under ThreadSanitizer
 # make check-xen  all tests on two emulated Xen hosts, also the long ones that check leaves out (tests/xen/README.md)
 # make demo       a VM outlives the SIGKILL of its host, on two emulated Xen hosts; DEMO_ARGS=... (--help)
 # make lint       only the lint
@@ -108,7 +109,7 @@ BENCH_XEN  := $(patsubst bench/xen/%.c,$(BUILD)/bench-xen/%,$(wildcard bench/xen
 # The xen backend without its libraries: what a test takes of it finds a Xen of the test's own.
 TEST_LIBS  := $(call libs,engine backupd tools tools/sim $(XEN_LIB) engine/hv/xen/format $(CORE_LIBS))
 
-.PHONY: all tests check check-asan check-xen demo lint fuzz fuzzers bench deps install uninstall clean format
+.PHONY: all tests check check-asan check-tsan check-xen demo lint fuzz fuzzers bench deps install uninstall clean format
 .PHONY: libs-found FORCE
 all: $(PROGRAMS:%=$(BUILD)/%) $(BENCH_XEN)
 tests: $(UNIT_TESTS) $(FUZZ_REPLAY) $(HELPERS) $(XEN_HELPERS)
@@ -187,6 +188,13 @@ check-asan:
 	+$(Q)$(MAKE) --no-print-directory check BUILD=build-asan \
 		SANITIZE="-fsanitize=address,undefined -fno-sanitize-recover=all" \
 		CFLAGS="-O1 -g -fno-omit-frame-pointer" RUN_ALL_ARGS="--no-lint --no-xen --time-factor 3"
+
+# Of what has threads: names are resolved in one.
+THREADED := test_dial
+check-tsan:
+	+$(Q)$(MAKE) --no-print-directory $(JOBS) build-tsan/tests/$(THREADED) BUILD=build-tsan \
+		SANITIZE=-fsanitize=thread CFLAGS="-O1 -g -fno-omit-frame-pointer"
+	$(Q)tests/run_all.py --build build-tsan --no-lint --no-xen --only '^unit/$(THREADED)$$'
 
 # All on two emulated Xen hosts (tests/xen/README.md), also those that `check` leaves out because they take many minutes.
 check-xen: all tests

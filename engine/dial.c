@@ -2,7 +2,6 @@
 #include "engine/dial.h"
 
 #include <errno.h>
-#include <netdb.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
@@ -10,12 +9,14 @@
 #include <unistd.h>
 
 #include "engine/base/mono.h"
+#include "engine/base/resolve.h"
 
 #define HOST_MAX 256
 
 struct dial {
     struct event_base *base;
     struct event *ev;
+    struct resolve *resolve;
     struct addrinfo *all, *next;
     int fd, last_errno;
     struct timeval timeout;
@@ -69,6 +70,7 @@ void dial_cancel(struct dial *d)
         return;
     if (d->ev)
         event_free(d->ev);
+    resolve_cancel(d->resolve);
     if (d->fd >= 0)
         close(d->fd);
     if (d->all)
@@ -141,18 +143,62 @@ static void try_next(struct dial *d)
 static void on_start(evutil_socket_t fd, short what, void *arg)
 {
     struct dial *d = arg;
+    struct err err;
     (void)fd;
     (void)what;
     event_free(d->ev);
     d->ev = NULL;
-    try_next(d);
+    if (!d->resolve) {
+        try_next(d);
+        return;
+    }
+    errno = ETIMEDOUT;
+    (void)err_errno(&err, "do the name servers answer?", "backup %s: not resolved", d->target);
+    finish(d, -1, &err);
+}
+
+static void on_resolved(struct addrinfo *all, int error, void *arg)
+{
+    struct dial *d = arg;
+    struct err err;
+
+    d->resolve = NULL;
+    event_free(d->ev);
+    d->ev = NULL;
+    d->all = d->next = all;
+    if (all) {
+        try_next(d);
+        return;
+    }
+    errno = EHOSTUNREACH;
+    (void)err_set(&err, "check the name", "backup %s: %s", d->target, gai_strerror(error));
+    finish(d, -1, &err);
+}
+
+/** An address needs nobody's answer; for that of a name d->ev is the limit. */
+static int begin(struct dial *d, const char *host, const char *port, struct err *err)
+{
+    static const struct addrinfo numeric = {.ai_socktype = SOCK_STREAM,
+                                            .ai_flags = AI_NUMERICHOST | AI_NUMERICSERV};
+    bool address = getaddrinfo(host, port, &numeric, &d->all) == 0;
+
+    d->ev = event_new(d->base, -1, 0, on_start, d);
+    if (!d->ev || (!address && event_add(d->ev, &d->timeout)))
+        return err_set(err, "", "connection to %s: no memory", d->target);
+    if (address) {
+        d->next = d->all;
+        event_active(d->ev, EV_TIMEOUT, 0);
+        return 0;
+    }
+    d->all = NULL;
+    d->resolve = resolve_start(d->base, host, port, on_resolved, d, err);
+    return d->resolve ? 0 : -1;
 }
 
 struct dial *dial_start(struct event_base *base, const char *target, int64_t timeout_ms,
                         dial_cb done, void *arg, struct err *err)
 {
     char host[HOST_MAX], port[16];
-    struct addrinfo hints = {.ai_socktype = SOCK_STREAM};
 
     if (dial_check(target, err) < 0 || split(target, host, port, sizeof(port)) < 0)
         return NULL;
@@ -165,20 +211,8 @@ struct dial *dial_start(struct event_base *base, const char *target, int64_t tim
         (struct dial){.base = base, .fd = -1, .done = done, .arg = arg, .last_errno = EHOSTUNREACH};
     d->timeout = mono_span_tv(timeout_ms * NS_PER_MS);
     snprintf(d->target, sizeof(d->target), "%s", target);
-    int r = getaddrinfo(host, port, &hints, &d->all);
-    if (r != 0) {
-        (void)err_set(err, "check the name", "backup %s: %s", target, gai_strerror(r));
-        d->all = NULL;
-        dial_cancel(d);
-        return NULL;
-    }
-    d->next = d->all;
-    d->ev = event_new(base, -1, 0, on_start, d);
-    if (!d->ev) {
-        dial_cancel(d);
-        (void)err_set(err, "", "connection to %s: no memory", target);
-        return NULL;
-    }
-    event_active(d->ev, EV_TIMEOUT, 0);
-    return d;
+    if (begin(d, host, port, err) == 0)
+        return d;
+    dial_cancel(d);
+    return NULL;
 }

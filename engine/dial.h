@@ -20,7 +20,7 @@ typedef void (*dial_cb)(int fd, const struct err *err, void *arg);
 /** Form only; resolves nothing. */
 int dial_check(const char *target, struct err *err) MUST_CHECK;
 
-/** NULL with `err`: nothing was started. Name resolution blocks; addresses do not. */
+/** NULL with `err`: nothing was started. `timeout_ms` is for a name, and for each address of it. */
 struct dial *dial_start(struct event_base *base, const char *target, int64_t timeout_ms,
                         dial_cb done, void *arg, struct err *err) MUST_CHECK;
 void dial_cancel(struct dial *d); /* NULL is allowed; `done` is not called */

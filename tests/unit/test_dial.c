@@ -6,16 +6,39 @@
 #include <cmocka.h>
 
 #include <arpa/inet.h>
+#include <dlfcn.h>
 #include <errno.h>
 #include <event2/event.h>
+#include <netdb.h>
 #include <netinet/in.h>
+#include <semaphore.h>
 #include <stdbool.h>
 #include <stdio.h>
 #include <string.h>
 #include <sys/socket.h>
 #include <unistd.h>
 
+#include "engine/base/mono.h"
 #include "engine/dial.h"
+
+#define SILENT "silent.invalid:7"
+
+/* Name servers are silent about one name until this is posted. */
+static sem_t answered;
+
+/* In place of libc's. */
+int getaddrinfo(const char *host, const char *port, const struct addrinfo *hints,
+                struct addrinfo **all)
+{
+    int (*real)(const char *, const char *, const struct addrinfo *, struct addrinfo **);
+
+    *(void **)&real = dlsym(RTLD_NEXT, "getaddrinfo");
+    if (strcmp(host, "silent.invalid") != 0 || (hints->ai_flags & AI_NUMERICHOST))
+        return real(host, port, hints, all);
+    while (sem_wait(&answered))
+        ;
+    return real("127.0.0.1", port, hints, all);
+}
 
 struct answer {
     unsigned calls;
@@ -175,15 +198,74 @@ static void silence_ends_with_the_time_out(void **state)
     event_base_free(base);
 }
 
-static void name_that_does_not_resolve_starts_nothing(void **state)
+static void name_that_does_not_resolve_is_an_error(void **state)
+{
+    (void)state;
+    struct answer a = dial("bad name.invalid");
+
+    assert_int_equal(a.fd, -1);
+    assert_non_null(strstr(a.text, "bad name.invalid"));
+    assert_true(a.hint[0] != '\0');
+}
+
+/* Of a loop that has other things to do: the answer comes when it has done them. */
+static void answer(evutil_socket_t fd, short what, void *arg)
+{
+    (void)fd;
+    (void)what;
+    assert_int_equal(((struct answer *)arg)->calls, 0);
+    assert_int_equal(sem_post(&answered), 0);
+}
+
+static void late_answer_about_a_name_holds_nobody_up(void **state)
 {
     (void)state;
     struct event_base *base = event_base_new();
-    struct err err = {0};
-    struct answer a = {.calls = 0};
+    struct answer a = {.fd = -7};
+    struct timeval soon = {0};
+    struct err err;
+    char target[64];
+    unsigned port = 0;
+    int at = listen_on(AF_INET, true, &port);
 
-    assert_null(dial_start(base, "bad name.invalid", 1000, on_done, &a, &err));
-    assert_non_null(strstr(err.text, "bad name.invalid"));
+    snprintf(target, sizeof(target), "silent.invalid:%u", port);
+    assert_non_null(dial_start(base, target, 60000, on_done, &a, &err));
+    assert_int_equal(event_base_once(base, -1, EV_TIMEOUT, answer, &a, &soon), 0);
+    event_base_dispatch(base);
+    assert_int_equal(a.calls, 1);
+    if (a.fd < 0)
+        fail_msg("%s", a.text);
+    close(a.fd);
+    close(at);
+    event_base_free(base);
+}
+
+static void silent_name_servers_end_with_the_time_out(void **state)
+{
+    (void)state;
+    struct event_base *base = event_base_new();
+    struct answer a = {.fd = -7};
+    struct err err;
+
+    assert_non_null(dial_start(base, SILENT, 20, on_done, &a, &err));
+    event_base_dispatch(base);
+    assert_int_equal(a.calls, 1);
+    assert_int_equal(a.fd, -1);
+    assert_non_null(strstr(a.text, "not resolved"));
+    assert_non_null(strstr(a.text, strerror(ETIMEDOUT)));
+    assert_int_equal(sem_post(&answered), 0); /* the thread gives up what nobody wants */
+    event_base_free(base);
+}
+
+static void dial_cancelled_while_its_name_is_asked_for_says_nothing(void **state)
+{
+    (void)state;
+    struct event_base *base = event_base_new();
+    struct answer a = {.calls = 0};
+    struct err err;
+
+    dial_cancel(dial_start(base, SILENT, 60000, on_done, &a, &err));
+    assert_int_equal(sem_post(&answered), 0);
     event_base_dispatch(base);
     assert_int_equal(a.calls, 0);
     event_base_free(base);
@@ -222,8 +304,13 @@ int main(void)
         cmocka_unit_test(listener_is_reached),
         cmocka_unit_test(nobody_there_is_an_error),
         cmocka_unit_test(silence_ends_with_the_time_out),
-        cmocka_unit_test(name_that_does_not_resolve_starts_nothing),
+        cmocka_unit_test(name_that_does_not_resolve_is_an_error),
+        cmocka_unit_test(late_answer_about_a_name_holds_nobody_up),
+        cmocka_unit_test(silent_name_servers_end_with_the_time_out),
+        cmocka_unit_test(dial_cancelled_while_its_name_is_asked_for_says_nothing),
         cmocka_unit_test(cancelled_dial_says_nothing),
     };
+    if (sem_init(&answered, 0, 0))
+        return 1;
     return cmocka_run_group_tests(tests, NULL, NULL);
 }
