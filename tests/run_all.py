@@ -28,6 +28,7 @@ SLOWEST_SHOWN = 10
 # Process tests wait for timers and each other: four on two processors keep these busy for half of the time.
 WAITERS_PER_WORKER = 2
 LAB_UNAVAILABLE = 77  # exit status of tests/xen/lab
+CANNOT_RUN = 77  # exit status of a unit test's program that has said why, and nothing else
 LAB_MB = 4096  # two hosts, their emulators, and snapshots in the page cache
 # Not: warnings, and complaints of a leak check that was itself killed.
 SANITIZER_ERROR = re.compile(r"ERROR: \w+Sanitizer|runtime error:")
@@ -101,10 +102,16 @@ def run_process(job, env, limit_s, stdout, stderr):
         process.wait()
 
 
-def judge(job, status, text, reports, limit_s):
+def judge(job, status, text, noise, reports, limit_s):
+    """`text`, `noise`: what it wrote to its standard output and error."""
     results = tap.parse(text)
-    if not results.has_plan and not results.points() and job.kind == "fuzz" and status == 0:
+    silent = not results.has_plan and not results.points()
+    why = (text + noise).strip()
+    if silent and job.kind == "fuzz" and status == 0:
         results.passed.append("replay")
+        return results
+    if silent and job.kind == "unit" and status == CANNOT_RUN and why and not reports:
+        results.skipped.append(why.splitlines()[-1])
         return results
     if status is None:
         results.failed.append(("(time)", f"still running after {limit_s} s"))
@@ -138,7 +145,7 @@ def run_job(job, build, factor, **settings):
             noise = err.read().decode(errors="replace")
         reports = [p.read_text(errors="replace") for p in scratch.glob("sanitizer-report*")]
         reports = "".join(text for text in reports if SANITIZER_ERROR.search(text))
-        results = judge(job, status, text, reports, limit_s)
+        results = judge(job, status, text, noise, reports, limit_s)
     finally:
         shutil.rmtree(scratch, ignore_errors=True)
     return Outcome(job, results, text + noise + reports, time.monotonic() - started)

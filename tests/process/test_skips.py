@@ -1,6 +1,6 @@
 #!/usr/bin/env python3
 # SPDX-License-Identifier: GPL-2.0-or-later
-"""What may skip the tests on emulated Xen hosts, and what must fail them."""
+"""What may skip tests, above all those on emulated Xen hosts, and what must fail them."""
 
 import contextlib
 import io
@@ -98,13 +98,38 @@ def what_is_not_run_is_counted():
     assert "2 test programs not run, only on request\n1 passed, 0 failed, 0 skipped\n" in said.getvalue()
 
 
+def ran(kind, script):
+    return run_all.run_job(run_all.Job(kind, "it", ["sh", "-c", script]), Path("/nonexistent"), 1)
+
+
+def a_unit_test_that_cannot_run_is_skipped():
+    said = io.StringIO()
+    works = ran("unit", "echo 1..1; echo ok 1 - it")
+    for script in ("echo built without Xen; exit 77", "echo built without Xen >&2; exit 77"):
+        cannot = ran("unit", script)
+        assert (cannot.results.skipped, cannot.results.failed) == (["built without Xen"], []), script
+        with contextlib.redirect_stdout(said):
+            assert run_all.summary([works, cannot], []) == 0
+        assert said.getvalue().endswith("\n1 passed, 0 failed, 1 skipped\n")
+        assert "skipped: unit/it: built without Xen\n" in said.getvalue()
+
+
+def what_ends_like_one_that_cannot_run_fails():
+    for kind, script in (("unit", "exit 77"), ("unit", "echo why; exit 1"), ("unit", "echo why"),
+                         ("unit", "echo 1..1; echo why; exit 77"), ("unit", "echo ok 1 - it; exit 77"),
+                         ("process", "echo why; exit 77"), ("xen", "echo why; exit 77")):
+        assert ran(kind, script).results.failed, (kind, script)
+
+
 TESTS = [("no download: skipped", with_the_rights(no_download_skips)),
          ("what does not compile fails every case", with_the_rights(what_does_not_compile_fails_every_case)),
          ("hosts that do not boot fail every case", with_the_rights(hosts_that_do_not_boot_fail_every_case)),
          ("errors are of their kind", errors_are_of_their_kind),
          ("lab build tells them apart", the_command_tells_them_apart),
          ("only what is unavailable is handed on", only_what_is_unavailable_is_handed_on),
-         ("what is not run is counted", what_is_not_run_is_counted)]
+         ("what is not run is counted", what_is_not_run_is_counted),
+         ("a unit test that cannot run is skipped", a_unit_test_that_cannot_run_is_skipped),
+         ("what ends like one that cannot run fails", what_ends_like_one_that_cannot_run_fails)]
 
 if __name__ == "__main__":
     sys.exit(tap.run(TESTS))

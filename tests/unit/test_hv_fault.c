@@ -125,7 +125,7 @@ int main(void)
 
     if (!sim_test_program()) {
         fprintf(stderr, "remus-simvm is not built\n");
-        return 77;
+        return 1;
     }
     return cmocka_run_group_tests(tests, NULL, NULL);
 }
