@@ -8,57 +8,9 @@ int main(void)
     return 77;
 }
 #else
-#include "tests/unit/fake_xen_memory_util.h"
+#include "tests/unit/fake_xen_guest_util.h"
 
 /* How a guest of Xen is stopped, what its end is taken for, and devices that it is given. */
-
-struct world {
-    struct xen_hv x;
-    struct xen_vm v;
-};
-
-static int attach(struct world *w, const char *driver_port)
-{
-    struct err err;
-
-    fake_start();
-    if (driver_port) {
-        fake_write_own("device/suspend/event-channel", driver_port);
-        fake_write_own("device/suspend/event-channel/version", "1.0");
-        fake_write_own("device/suspend/event-channel/capabilities", "restore plain-resume");
-    }
-    *w = (struct world){.x.xs = xs_open(0),
-                        .v = {.domid = FAKE_DOMID, .suspend.port = -1, .watch = -1}};
-    w->v.x = &w->x;
-    w->v.vm.ops = &(const struct hv_ops){.stop = xen_stop, .resume = xen_resume, .gone = xen_gone};
-    return xen_watch_open(&w->v, &err) || xen_suspend_open(&w->v, HV_SUSPEND_AUTO, &err);
-}
-
-static int with_kernel(void **state)
-{
-    static struct world w;
-
-    *state = &w;
-    return attach(&w, NULL);
-}
-
-static int with_driver(void **state)
-{
-    static struct world w;
-
-    *state = &w;
-    return attach(&w, "9");
-}
-
-static int detach(void **state)
-{
-    struct world *w = *state;
-
-    xen_suspend_close(&w->v);
-    xen_watch_close(&w->v);
-    fake_end();
-    return 0;
-}
 
 static void fails_to_stop(struct world *w)
 {
@@ -298,9 +250,6 @@ static void devices_that_come_and_go_are_seen(void **state)
     assert_non_null(strstr(unfit(w), "PCI"));
     xen_fitness_close(&w->v);
 }
-
-#define KERNEL(f) cmocka_unit_test_setup_teardown(f, with_kernel, detach)
-#define DRIVER(f) cmocka_unit_test_setup_teardown(f, with_driver, detach)
 
 int main(void)
 {
