@@ -40,7 +40,10 @@ static struct fake_xen {
     unsigned code;                             /* of its shutdown */
     void (*guest)(void);
     unsigned asked_driver, asked_kernel, resumed_plain, resumed_fast;
-    int channel;         /* eventfd: the event channel's */
+    int channel;              /* eventfd: the event channel's */
+    unsigned heard, unmasked; /* events that were taken; times that the next was asked for */
+    bool masked, kept;        /* no other is wanted yet; there is one */
+    void (*on_heard)(void);
     uint32_t guest_port; /* connected; 0: the guest has closed it */
     uint32_t subscribed; /* Xen raises this when the domain has suspended; 0: as it does for all */
     struct fake_node node[FAKE_NODES];
@@ -82,11 +85,26 @@ static inline void fake_end(void)
 
 /* ---- what the guest does ---- */
 
-static inline void fake_shut_down(unsigned code)
+/** Raises an event on the suspend channel. */
+static inline void fake_raise(void)
+{
+    if (fake.masked)
+        fake.kept = true;
+    else
+        fake_wake(fake.channel);
+}
+
+/** Without an event. */
+static inline void fake_shut_down_unheard(unsigned code)
 {
     fake.flags |= XEN_DOMINF_shutdown;
     fake.code = code;
-    fake_wake(fake.channel);
+}
+
+static inline void fake_shut_down(unsigned code)
+{
+    fake_shut_down_unheard(code);
+    fake_raise();
 }
 
 static inline void fake_suspend(void)
@@ -119,6 +137,10 @@ xenevtchn_port_or_error_t xenevtchn_pending(xenevtchn_handle *xce)
 {
     (void)xce;
     fake_calm(fake.channel);
+    fake.masked = true;
+    fake.heard++;
+    if (fake.on_heard)
+        fake.on_heard();
     return 1;
 }
 
@@ -126,6 +148,11 @@ int xenevtchn_unmask(xenevtchn_handle *xce, evtchn_port_t port)
 {
     (void)xce;
     (void)port;
+    fake.unmasked++;
+    fake.masked = false;
+    if (fake.kept)
+        fake_wake(fake.channel);
+    fake.kept = false;
     return 0;
 }
 
