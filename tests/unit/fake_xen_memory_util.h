@@ -13,6 +13,7 @@ static struct fake_memory {
     bool ram[FAKE_PAGES];
     bool logging;
     uint64_t log[(FAKE_PAGES + 63) / 64];
+    unsigned maps; /* times that any of it was mapped */
     int map_error; /* mapping fails */
 } fake_memory;
 
@@ -54,6 +55,7 @@ void *xenforeignmemory_map2(xenforeignmemory_handle *fmem, uint32_t dom, void *a
     (void)dom;
     (void)prot;
     (void)err;
+    fake_memory.maps++;
     if (fake_memory.map_error) { /* nothing at all is left there, as by the library */
         assert_int_equal(munmap(addr, pages * HV_PAGE_SIZE), 0);
         errno = fake_memory.map_error;

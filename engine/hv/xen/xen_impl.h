@@ -102,6 +102,10 @@ int xen_mem_map_all(const struct xen_hv *x, uint32_t domid, struct xen_mem *m,
 int xen_mem_map_new(const struct xen_hv *x, uint32_t domid, struct xen_mem *m, uint64_t pfn,
                     struct err *err) MUST_CHECK;
 
+/** As hv.h's copy: what is no memory reads as zeroes. EINVAL: there is no such page. */
+int xen_mem_copy(const struct xen_mem *m, const uint64_t *pfn, size_t n, void *dst,
+                 struct err *err) MUST_CHECK;
+
 /* ---- xen_net.c: the guest's interface in dom0 ---- */
 
 struct xen_vif {

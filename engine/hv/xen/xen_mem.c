@@ -157,3 +157,20 @@ int xen_mem_map_new(const struct xen_hv *x, uint32_t domid, struct xen_mem *m, u
     errno = saved;
     return rc;
 }
+
+int xen_mem_copy(const struct xen_mem *m, const uint64_t *pfn, size_t n, void *dst, struct err *err)
+{
+    uint8_t *to = dst;
+
+    for (size_t i = 0; i < n; i++, to += HV_PAGE_SIZE) {
+        if (pfn[i] >= m->pages) {
+            errno = EINVAL;
+            return err_set(err, "", "page %llu is out of range", (unsigned long long)pfn[i]);
+        }
+        if (bitmap_test(&m->ram, pfn[i]))
+            memcpy(to, m->base + pfn[i] * HV_PAGE_SIZE, HV_PAGE_SIZE);
+        else
+            memset(to, 0, HV_PAGE_SIZE);
+    }
+    return 0;
+}

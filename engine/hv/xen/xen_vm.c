@@ -3,7 +3,6 @@
 
 #include <errno.h>
 #include <stdlib.h>
-#include <string.h>
 #include <sys/mman.h>
 #include <sys/socket.h>
 #include <unistd.h>
@@ -74,20 +73,7 @@ int xen_attach(struct hv *hv, const struct uuid *uuid, enum hv_suspend suspend, 
 
 int xen_copy(struct hv_vm *vm, const uint64_t *pfn, size_t n, void *dst, struct err *err)
 {
-    const struct xen_mem *m = &xen_vm_of(vm)->mem;
-    uint8_t *to = dst;
-
-    for (size_t i = 0; i < n; i++, to += HV_PAGE_SIZE) {
-        if (pfn[i] >= m->pages) {
-            errno = EINVAL;
-            return err_set(err, "", "page %llu is out of range", (unsigned long long)pfn[i]);
-        }
-        if (bitmap_test(&m->ram, pfn[i]))
-            memcpy(to, m->base + pfn[i] * HV_PAGE_SIZE, HV_PAGE_SIZE);
-        else
-            memset(to, 0, HV_PAGE_SIZE);
-    }
-    return 0;
+    return xen_mem_copy(&xen_vm_of(vm)->mem, pfn, n, dst, err);
 }
 
 int xen_net_take(struct hv_vm *vm, int *ret_fd, struct err *err)
