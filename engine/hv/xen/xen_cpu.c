@@ -6,36 +6,46 @@
 #include "engine/hv/xen/xen_host.h"
 
 _Static_assert(sizeof(xen_cpuid_leaf_t) == XEN_CPUID_LEAF, "as in the stream");
+_Static_assert(sizeof(xen_msr_entry_t) == XEN_MSR_ENTRY, "as in the stream");
 
-/* The most that an HVM guest can be told here; the caller's to free. */
-static xen_cpuid_leaf_t *host_leaves(const struct xen_hv *x, xc_cpu_policy_t *policy, uint32_t *n)
+struct told {
+    xen_cpuid_leaf_t *leaf;
+    xen_msr_entry_t *msr;
+    uint32_t leaves, msrs;
+};
+
+/* The most that an HVM guest can be told here. */
+static int most(const struct xen_hv *x, xc_cpu_policy_t *policy, struct told *t)
 {
-    uint32_t msrs;
-
-    if (!policy || xc_cpu_policy_get_size(x->xch, n, &msrs) ||
+    if (!policy || xc_cpu_policy_get_size(x->xch, &t->leaves, &t->msrs) ||
         xc_cpu_policy_get_system(x->xch, XEN_SYSCTL_cpu_policy_hvm_max, policy))
-        return NULL;
-    xen_cpuid_leaf_t *leaf = calloc(*n, sizeof(*leaf));
-    xen_msr_entry_t *msr = calloc(msrs, sizeof(*msr));
-    int rc = leaf && msr ? xc_cpu_policy_serialise(x->xch, policy, leaf, n, msr, &msrs) : -1;
-    free(msr);
-    if (rc == 0)
-        return leaf;
-    free(leaf);
-    return NULL;
+        return -1;
+    t->leaf = calloc(t->leaves, sizeof(*t->leaf));
+    t->msr = calloc(t->msrs, sizeof(*t->msr));
+    if (!t->leaf || !t->msr)
+        return -1;
+    return xc_cpu_policy_serialise(x->xch, policy, t->leaf, &t->leaves, t->msr, &t->msrs);
+}
+
+static int compare(const struct xen_desc *desc, const struct told *t, struct err *err)
+{
+    const struct xen_cpu guest = {desc->cpuid, desc->msr, desc->cpuid_len, desc->msr_len};
+    const struct xen_cpu host = {(const uint8_t *)t->leaf, (const uint8_t *)t->msr,
+                                 t->leaves * sizeof(*t->leaf), t->msrs * sizeof(*t->msr)};
+
+    return xen_cpuid_fits(&guest, &host, err);
 }
 
 int xen_host_check_cpu(const struct xen_hv *x, const struct xen_desc *desc, struct err *err)
 {
     xc_cpu_policy_t *policy = xc_cpu_policy_init();
-    uint32_t hosts;
-    xen_cpuid_leaf_t *host = host_leaves(x, policy, &hosts);
+    struct told t = {0};
 
-    int rc = host ? xen_cpuid_fits(desc->cpuid, desc->cpuid_len, (const uint8_t *)host,
-                                   hosts * sizeof(*host), err)
-                  : err_errno(err, "", "CPU policy of this host");
+    int rc = most(x, policy, &t) ? err_errno(err, "", "CPU policy of this host")
+                                 : compare(desc, &t, err);
     int saved = errno;
-    free(host);
+    free(t.leaf);
+    free(t.msr);
     if (policy)
         xc_cpu_policy_destroy(policy);
     errno = saved;
