@@ -28,6 +28,12 @@ struct xen_hv {
 
 extern const struct hv_ops hv_xen_ops;
 
+/* ---- xen_open.c: the libraries' handles ---- */
+
+/** All of them, and tries whether Xen obeys. -1 tells apart why not; none is left open then. */
+int xen_handles_open(struct xen_hv *x, struct err *err) MUST_CHECK;
+void xen_handles_close(struct xen_hv *x);
+
 /* ---- xen_dom.c: domains and xenstore ---- */
 
 /** The domain with this handle that is not dying; replicas only when asked for. ENOENT. */
