@@ -20,9 +20,28 @@ def killed(scene, what, host, pid):
 
 def helper_of(scene):
     """The process at B in which libxl waits for the end of the replica's stream."""
-    lines = scene.protection.must_run("B", "grep -l remus-libxl /proc/[0-9]*/comm").split()
-    assert len(lines) == 1, lines
-    return lines[0].split("/")[2]
+    pids = scene.protection.pids("B", "remus-libxl")
+    assert len(pids) == 1, pids
+    return pids[0]
+
+
+def replicas(scene):
+    """Domain numbers at B of what is no VM yet."""
+    return scene.protection.must_run("B", "xl list | awk '/^remus-replica-/ {print $2}'").split()
+
+
+def left_half_built(scene):
+    """Nobody is left who would clean up, and backupd stands still meanwhile: the next process of this VM finds the
+    domain by its UUID."""
+    p = scene.protection
+    before, old, helper = p.status("A")["generation"], replicas(scene), helper_of(scene)
+    child, daemon = p.status("B")["pid"], f"$(cat {RUN_DIR}/backupd.pid)"
+    p.must_run("B", f"kill -STOP {daemon} {helper}; kill -9 {child} {helper}")
+    until("what libxl's process started has ended", lambda: not p.pids("B", "libxl-save-help"))
+    assert len(old) == 1 and replicas(scene) == old, (old, replicas(scene))
+    p.must_run("B", f"kill -CONT {daemon}")
+    scene.check_protected_again(after=before)
+    assert len(scene.domains("B")) == 1 and replicas(scene) != old, (old, scene.domains("B"))
 
 
 def children_die(scene):
@@ -32,6 +51,19 @@ def children_die(scene):
     killed(scene, "backupd's child", "B", p.status("B")["pid"])
     killed(scene, "libxl's process", "B", helper_of(scene))
     assert len(scene.domains("B")) == 1, f"left behind: {scene.domains('B')}"
+    left_half_built(scene)
+    talk.more()
+    scene.kill_primary()
+    scene.check_took_over(talk)
+
+
+def killed_in_the_first_copy(scene):
+    p = scene.ready()
+    talk = scene.talk()
+    assert p.ask_protect()["ok"]
+    p.wait("B", lambda status: status and status["state"] == "receiving")
+    left_half_built(scene)
+    talk.more()
     scene.kill_primary()
     scene.check_took_over(talk)
 
@@ -81,6 +113,8 @@ def log_taken_over(scene):
     scene.check_took_over(talk)
 
 
-TESTS = [("kill -9 of remusd's child, backupd's child, libxl's process: copied anew each time", children_die),
+TESTS = [("kill -9 of remusd's child, backupd's child, libxl's process, of both: copied anew each time", children_die),
          ("another tool switches the dirty log off: noticed, and all is sent again", log_taken_away)]
-MISHAPS = [("another tool takes the dirty log over, of an agent that lives and of one that was killed", log_taken_over)]
+MISHAPS = [("kill -9 of backupd's child and libxl's process in the first copy: its domain is found and destroyed",
+            killed_in_the_first_copy),
+           ("another tool takes the dirty log over, of an agent that lives and of one that was killed", log_taken_over)]

@@ -25,7 +25,7 @@ def left_suspended(scene, also=lambda: None):
     talk = struck_while_suspended(scene, f"sleep-ms={HELD_MS}")
     p = scene.protection
     also()
-    p.must_run("A", "kill -9 $(pidof remusd)")
+    p.kill_all("remusd")
     assert is_suspended(p)
     return talk
 

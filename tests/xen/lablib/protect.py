@@ -105,11 +105,20 @@ class Protection:
         self.until(f"{daemon} ends",
                    lambda: self.lab.run(host, f"kill -0 $(cat {run}.pid) 2>/dev/null")[0] != 0, START_LIMIT_S)
 
+    def pids(self, host, name):
+        """Of what is called so there; all that a daemon starts has its command line, so that `pidof` finds too much."""
+        return self.lab.run(host, f"grep -lsx {name} /proc/[0-9]*/comm | cut -d/ -f3")[1].split()
+
+    def kill_all(self, daemon):
+        """The daemon and its VMs' processes, all at once."""
+        host = self.host_of(daemon)
+        self.must_run(host, " ".join(["kill -9", *self.pids(host, daemon)]))
+
     def stop(self):
         """Ends the daemons that run; the guest runs on where it is."""
         for daemon in DAEMONS:
             host = self.host_of(daemon)
-            if self.lab.machine(host).alive() and self.lab.run(host, f"pidof {daemon}")[0] == 0:
+            if self.lab.machine(host).alive() and self.pids(host, daemon):
                 self.end_daemon(daemon)
 
     def log(self, daemon):
