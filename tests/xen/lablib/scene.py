@@ -192,6 +192,11 @@ class Scene(Fixture):
         lines = self.protection.must_run(host, "xl list").splitlines()[1:]
         return [line.split()[0] for line in lines if not line.startswith("Domain-0")]
 
+    def domid(self, host):
+        """The guest's, as text; None: it is not there."""
+        status, said = self.lab.run(host, "xl domid guest")
+        return said.strip() if status == 0 else None
+
     def runs_at(self, host):
         """The guest is the one domain there, and nothing half-built is beside it."""
         until(f"the guest is the only domain at {host}", lambda: self.domains(host) == ["guest"])
