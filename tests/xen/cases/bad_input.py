@@ -3,9 +3,9 @@
 
 import shlex
 
-from lablib import layout
+from lablib import layout, migration
 from lablib.fixture import until
-from lablib.protect import is_protected
+from lablib.protect import DAEMONS, PROGRAM_DIR, is_protected
 
 UUID = "7e11ab1e-0000-4000-8000-000000000001"
 OTHER_UUID = "7e11ab1e-0000-4000-8000-0000000000ff"
@@ -29,6 +29,8 @@ bios_path_override = "/etc/xen/sleeper"
 vga = "none"
 vnc = 0
 """
+NOBODY = "nobody:x:65534:65534::/:/bin/sh"
+NOBODYS = "/tmp/nobody"
 
 
 def refused(p, *words, vm="guest"):
@@ -112,6 +114,34 @@ def refused_while_saved(p):
     until("it is saved", lambda: p.lab.run("A", f"test -e {SAVED}.done")[0] == 0)
 
 
+def refused_while_migrated(scene):
+    """Nor is xl disturbed: the guest is moved, and all of its memory with it."""
+    p = scene.ready()
+    talk = scene.talk()
+    migration.begin(p.lab, "A", "B")
+    refused(p, "dirty log", "xl migrate")
+    migration.finish(p.lab, "A")
+    assert scene.domains("A") == []
+    scene.runs_at("B")
+    talk.more()
+    talk.finish()
+    scene.check_memory()
+
+
+def without_rights(scene):
+    """Each daemon says at its start which right it lacks, and as whom to run it."""
+    p = scene.ready()
+    p.must_run("A", f"echo {NOBODY} >>/etc/passwd")
+    for daemon in DAEMONS:
+        lines = [f"{key} = {NOBODYS}/{name}" for key, name in (("state_dir", "state"), ("control_socket", "ctl"))]
+        conf = "".join(f"{line}\n" for line in ["backend = xen", *lines])
+        start = f"mkdir -p {NOBODYS}/state; printf %s {shlex.quote(conf)} >{NOBODYS}/conf"
+        start += f" && exec {PROGRAM_DIR}/{daemon} -c {NOBODYS}/conf"
+        status, said = p.lab.run("A", f"su -s /bin/sh nobody -c {shlex.quote(start)}")
+        assert status == 1 and "no right to use Xen's interfaces" in said and "run as root" in said, (status, said)
+    untouched(scene)
+
+
 def hvm_guest(scene):
     """Looked at while xl waits for its device model, which never says anything."""
     p = scene.ready()
@@ -193,7 +223,9 @@ def rebooted(scene):
 TESTS = [("refused for what it is: writable disk, paused, PCI device; unknown", by_what_the_guest_is),
          ("refused: room to balloon, two interfaces, dirty log on, being saved; protected by UUID",
           at_the_hands_of_others),
+         ("refused: under xl migrate, which is completed", refused_while_migrated),
          ("refused: an HVM guest", hvm_guest),
+         ("daemons without the right to use Xen say so", without_rights),
          ("refused by the backup: UUID in use, no memory", by_the_backup),
          ("a read-only disk comes along", with_a_read_only_disk),
          ("a writable disk that comes while it is protected", given_a_writable_disk),
