@@ -124,7 +124,7 @@ def summary(screen, found, result):
 def how_to_enter(screen, lab):
     command = f"REMUS_LAB_DIR={lab.directory} {SOURCES / 'lab'}"
     screen.title("The laboratory still runs")
-    for words in ("console B", "run B xl list", "run B remusctl events", "run client busybox ping 10.77.0.20",
+    for words in ("console B", "run B xl list", "run B remusctl events", "run client busybox ping -c 3 10.77.0.20",
                   "up      # boots A again", "down    # ends it all"):
         screen.put(f"  {command} {words}")
 

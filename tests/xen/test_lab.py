@@ -218,6 +218,7 @@ TESTS = [("two hosts run Xen", hosts_run_xen),
          *((name, lambda case=case: case(FIXTURE.need())) for name, case in lab_command.TESTS),
          ("host A dies at once and a snapshot brings it back", snapshot_brings_a_killed_host_back),
          ("down leaves nothing behind", down_leaves_nothing),
+         *((name, lambda case=case: case(FIXTURE.need())) for name, case in lab_command.ALONE),
          ("hosts end with their owner", hosts_end_with_their_owner)]
 
 if __name__ == "__main__":

@@ -3,8 +3,11 @@
 
 import os
 import select
+import shutil
 import subprocess
+import tempfile
 import time
+from pathlib import Path
 
 from lablib import cache
 from lablib.fixture import PATIENCE_S
@@ -12,23 +15,42 @@ from lablib.layout import HOSTS, SOURCES, LabError
 from lablib.network import without_network
 
 COMMAND = SOURCES / "lab"
-FAILED, TIMED_OUT = 125, 124
+FAILED, TIMED_OUT, KILLED = 125, 124, 137
+LASTING = f"sleep {1_000_000 + os.getpid()}"    # of this test and no other
 
 
-def lab(*words, within=(), limit_s=PATIENCE_S):
-    """(exit status, standard output, standard error)"""
-    done = subprocess.run([*within, COMMAND, *words], stdin=subprocess.DEVNULL, capture_output=True, text=True,
+def lab(*words, within=(), limit_s=PATIENCE_S, given=None):
+    """(exit status, standard output, standard error); `given` is its standard input."""
+    done = subprocess.run([*within, COMMAND, *words], input=given or "", capture_output=True, text=True,
                           timeout=limit_s, check=False)
     return done.returncode, done.stdout, done.stderr
 
 
 def runs_commands(_):
-    assert lab("run", "A", "echo out; exit 7")[:2] == (7, "out\n")
-    status, _, said = lab("run", "--timeout", "1", "B", "sleep 100")
-    assert status == TIMED_OUT and "1 s" in said, (status, said)
+    for place in ("A", "client"):
+        assert lab("run", place, "echo out; exit 7")[:2] == (7, "out\n")
+        assert lab("run", place, "kill -9 $$")[0] == KILLED
+        assert lab("run", "--stdin", place, "cat", given="in")[:2] == (0, "in")
+        assert lab("run", place, "cat", given="in")[:2] == (0, "")
+    for place in ("B", "client"):
+        status, _, said = lab("run", "--timeout", "1", place, f"{LASTING}; true")
+        assert status == TIMED_OUT and "1 s" in said, (status, said)
+    assert not runs_here(LASTING), "time was up, and it goes on"
     for wrong in (["kill", "C"], ["cut", "side"], ["restore", "never-made"]):
         status, _, said = lab(*wrong)
         assert status == FAILED and said.startswith("lab: no "), (wrong, status, said)
+
+
+def runs_here(command):
+    """Whether a process of the outer machine has that command line."""
+    words = command.replace(" ", "\0").encode() + b"\0"
+    for path in Path("/proc").glob("[0-9]*/cmdline"):
+        try:
+            if path.read_bytes() == words:
+                return True
+        except OSError:
+            continue
+    return False
 
 
 def tells_what_runs(running):
@@ -75,8 +97,31 @@ def does_not_wait_without_end(_):
             assert "another laboratory" in str(error), error
 
 
+def lives_without_a_network(_):
+    """A laboratory of its own, from the snapshot that the first one left."""
+    before, directory = os.environ["REMUS_LAB_DIR"], tempfile.mkdtemp(prefix="lab-")
+    os.environ["REMUS_LAB_DIR"] = directory
+    try:
+        status, _, said = lab("up", "--owner", str(os.getpid()), within=without_network())
+        assert status == 0 and "from snapshot booted" in said and "booting" not in said, (status, said)
+        assert lab("run", "A", "hostname")[:2] == (0, "A\n")
+        assert lab("kill", "A") == (0, "", "")
+        assert "A: off\nB: running, " in lab("status")[1], lab("status")
+        status, _, said = lab("kill", "A")
+        assert status == FAILED and "off already" in said, (status, said)
+        assert lab("run", "A", "true")[0] == FAILED
+        assert lab("run", "B", "hostname")[:2] == (0, "B\n")
+        assert lab("down") == (0, "", "lab: down\n")
+        assert lab("down") == (0, "", "lab: nothing was running\n")
+    finally:
+        lab("down")
+        os.environ["REMUS_LAB_DIR"] = before
+        shutil.rmtree(directory, ignore_errors=True)
+
+
 TESTS = [("the command runs commands, and says what is wrong", runs_commands),
          ("the command tells what runs", tells_what_runs),
          ("a host's console answers", shows_the_console),
          ("with the cache filled no network is needed", builds_without_a_network),
          ("the wait for the cache has an end", does_not_wait_without_end)]
+ALONE = [("typed: up without a network, kill, down", lives_without_a_network)]

@@ -14,6 +14,7 @@ from lablib.layout import CLIENT_IP, GUEST, GUEST_IP, HOSTS, LINKS, NICS, LabErr
 from lablib.machine import Mode
 
 EXIT_LAB, EXIT_TIMEOUT, EXIT_UNAVAILABLE = 125, 124, 77
+SIGNALLED = 128
 CLIENT = "client"
 
 
@@ -46,13 +47,26 @@ def status(lab, args):
     print(f"packages: {machine.build.root.path}")
 
 
+def run_client(lab, command, stdin, limit_s):
+    """As agentd does: a session of its own, which time's end, or ours, ends with all that is in it."""
+    process = lab.client(["sh", "-c", command], stdin=stdin or subprocess.DEVNULL, start_new_session=True)
+    try:
+        status = process.wait(limit_s)
+    except subprocess.TimeoutExpired:
+        raise agent.TimedOut(f"{CLIENT}: the command was ended after {limit_s:g} s") from None
+    finally:
+        if process.poll() is None:
+            os.killpg(process.pid, signal.SIGKILL)
+            process.wait()
+    return status if status >= 0 else SIGNALLED - status
+
+
 def run(lab, args):
     words = args.command
     command = words[0] if len(words) == 1 else shlex.join(words)
-    if args.host == CLIENT:
-        with lab.namespace.entered():
-            os.execvpe("sh", ["sh", "-c", command], lab.client_environment())
     stdin = sys.stdin.buffer if args.stdin else None
+    if args.host == CLIENT:
+        return run_client(lab, command, stdin, args.timeout)
     if args.host == GUEST:
         return lab.guest_command(command, stdin, agent.to_stdout, agent.to_stderr, args.timeout)
     return lab.command(lab.running(args.host), command, stdin, agent.to_stdout, agent.to_stderr,
@@ -168,7 +182,7 @@ def add_files(sub):
 
 def ended(*_):
     """What was begun is undone first."""
-    sys.exit(128 + signal.SIGTERM)
+    sys.exit(SIGNALLED + signal.SIGTERM)
 
 
 def main():
