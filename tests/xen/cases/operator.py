@@ -8,6 +8,7 @@ from lablib.protect import is_protected
 
 MIGRATE_LIMIT_S = 600
 SAVE_LIMIT_S = 200  # without Xen's word that it has suspended, xl save would fail after 60 s
+ON_ITS_OWN = "(sleep 1; exec busybox {} -f) &"  # its answer comes first
 
 
 def again_and_again(scene):
@@ -111,6 +112,23 @@ def crashed_and_started_anew(scene):
     assert scene.domains("A") == ["guest"] and not p.events("B", "takeover"), p.events("B")
 
 
+def kept_after_a_failover(scene):
+    """As xl would have kept it: it reboots, and switches itself off."""
+    p = scene.protected()
+    reply = p.ctl("A", "failover", "guest")
+    assert reply["ok"], reply
+    scene.runs_at("B")
+    before = scene.domid("B")
+    assert scene.lab.run_guest(ON_ITS_OWN.format("reboot"))[0] == 0
+    until("another domain is there", lambda: scene.domid("B") not in (None, before))
+    until("the guest answers", p.reachable)
+    scene.runs_at("B")
+    scene.check_memory()
+    assert scene.lab.run_guest(ON_ITS_OWN.format("poweroff"))[0] == 0
+    until("the guest is off", lambda: scene.domains("B") == [])
+    p.wait("B", lambda status: status and "vm-gone" in [d["cause"] for d in status["degraded"]])
+
+
 TESTS = [("protect, unprotect and protect again", again_and_again),
          ("xl migrate: it is moved, and protected no more", migrated),
          ("xl destroy: resumed at the backup", destroyed),
@@ -118,4 +136,6 @@ TESTS = [("protect, unprotect and protect again", again_and_again),
          ("xl pause: stands still, and is protected again when it goes on", paused)]
 MISHAPS = [("its kernel panics: resumed at the backup", crashed),
            ("its kernel panics, on_crash=restart: started anew where it was, and not resumed anywhere",
-            crashed_and_started_anew)]
+            crashed_and_started_anew),
+           ("after a failover it reboots at the backup, and is gone when it has switched itself off",
+            kept_after_a_failover)]
