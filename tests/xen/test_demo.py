@@ -8,6 +8,8 @@ it leaves nothing behind. tests/process/test_demo_parts.py has its parts."""
 
 import json
 import os
+import re
+import shlex
 import shutil
 import signal
 import subprocess
@@ -24,22 +26,26 @@ sys.path[:0] = [str(HERE), str(HERE.parent)]
 import tap  # noqa: E402
 from lablib import fixture  # noqa: E402
 from lablib.laboratory import Laboratory  # noqa: E402
+from lablib.layout import SOURCES  # noqa: E402
+from lablib.protect import default_build  # noqa: E402
 
 LIMIT_S = 600           # of one run; a machine may be busy
 PROTECTED_S = 3
-INTERRUPTED, FAILED = 130, 1
+MAKE_FAILED = 2
+LIVE = re.compile(r"\| epoch (\d+), [\d.]+/s \| pause \d+ ms")
 
 
 class Demo:
     """One run in a directory of its own."""
 
-    def __init__(self, directory, *options):
+    def __init__(self, directory):
         self.directory, self.plot = Path(directory), Path(directory) / "demo.svg"
         os.environ["REMUS_LAB_DIR"] = str(self.directory / "lab")
-        argv = [sys.executable, HERE / "demo.py", "--json", "--out", self.plot, "--limit", str(LIMIT_S),
-                "--seconds", str(PROTECTED_S), *options]
-        self.process = subprocess.Popen(argv, stdout=subprocess.PIPE, stderr=subprocess.PIPE, text=True)
-        self.timer = threading.Timer(LIMIT_S + 60, self.process.kill)
+        arguments = ["--json", "--out", str(self.plot), "--limit", str(LIMIT_S), "--seconds", str(PROTECTED_S)]
+        argv = ["make", "demo", f"BUILD={default_build()}", f"DEMO_ARGS={shlex.join(arguments)}"]
+        self.process = subprocess.Popen(argv, stdout=subprocess.PIPE, stderr=subprocess.PIPE, text=True,
+                                        cwd=SOURCES.parent.parent, start_new_session=True)
+        self.timer = threading.Timer(LIMIT_S + 60, self.signal, [signal.SIGKILL])
         self.timer.start()
         self.said = []
 
@@ -50,13 +56,21 @@ class Demo:
                 return
         raise AssertionError(f"it never said {words!r}: {''.join(self.said)}")
 
+    def signal(self, number):
+        """To all that `make` has started, as a terminal does."""
+        try:
+            os.killpg(self.process.pid, number)
+        except ProcessLookupError:
+            pass
+
     def end(self):
         """(exit status, the figures or None)"""
         with self.process:
             self.said.append(self.process.stderr.read())
-            out = self.process.stdout.read()  # a line at the very end
+            figures = [line for line in self.process.stdout if line.startswith("{")]  # what make says is there as well
         self.timer.cancel()
-        return self.process.returncode, json.loads(out) if out else None
+        assert len(figures) <= 1, figures
+        return self.process.returncode, json.loads(figures[0]) if figures else None
 
     def text(self):
         return "".join(self.said)
@@ -84,7 +98,7 @@ def with_demo(check):
             check(demo)
             assert not demo.remains(), f"left behind: {demo.remains()}"
         finally:
-            demo.process.kill()
+            demo.signal(signal.SIGKILL)
             demo.timer.cancel()
             Laboratory().down()
             shutil.rmtree(directory, ignore_errors=True)
@@ -102,24 +116,34 @@ def a_vm_outlives_its_host(demo):
     assert figures["memory"]["errors"] == 0 and figures["memory"]["writes"] > 0
     for word in ("killed", "detected", "activated", "first byte", "none lost, none repeated"):
         assert word in demo.text(), (word, demo.text())
+    check_live_status(demo.text())
     words = [node.text or "" for node in xml.etree.ElementTree.parse(demo.plot).getroot().iter()]
     assert any(f"first byte {times['first_byte_ms']:+.0f} ms" in text for text in words), words
+    print(f"# make demo took {figures['took_s']} s: {times}", flush=True)
+
+
+def check_live_status(text):
+    """It was shown before the kill, and more than once: epochs went by."""
+    shown = text[text.index("remusctl status: "):text.index("SIGKILL for host A")]
+    epochs = [int(number) for number in LIVE.findall(shown)]
+    assert len(epochs) >= 2 and epochs[0] < epochs[-1], shown
 
 
 def it_fails_without_a_backup(demo):
     demo.until_said("A TCP session")
     Laboratory().kill("B")
     status, figures = demo.end()
-    assert status == FAILED and figures is None, (status, demo.text())
+    assert status == MAKE_FAILED and figures is None, (status, demo.text())
     assert "FAILED: " in demo.text() and "outlived" not in demo.text(), demo.text()
     assert not demo.plot.exists()
 
 
 def an_interrupt_leaves_nothing(demo):
     demo.until_said("A Linux VM on A")
-    demo.process.send_signal(signal.SIGINT)
+    demo.signal(signal.SIGINT)
     status, figures = demo.end()
-    assert status == INTERRUPTED and figures is None, (status, demo.text())
+    assert status == -signal.SIGINT and figures is None, (status, demo.text())
+    assert "interrupted" in demo.text(), demo.text()
 
 
 TESTS = [("a VM outlives its host", with_demo(a_vm_outlives_its_host)),
@@ -127,4 +151,5 @@ TESTS = [("a VM outlives its host", with_demo(a_vm_outlives_its_host)),
          ("an interrupt leaves nothing behind", with_demo(an_interrupt_leaves_nothing))]
 
 if __name__ == "__main__":
+    signal.signal(signal.SIGINT, signal.default_int_handler)  # a job in the background may have it ignored
     sys.exit(tap.run(TESTS))
