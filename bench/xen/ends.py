@@ -7,7 +7,7 @@ import time
 import guest
 import probe
 from client import LINE_EVERY_S, Liner, Pinger, Voices, run
-from lablib.layout import CLIENT_IP, LabError
+from lablib.layout import CLIENT_IP, ECHO_PORT, LabError
 from stats import percentile, spread
 
 SETTLE_S, WINDOW_S = 2, 8
@@ -136,6 +136,7 @@ def begin(lab, side, epoch_ms, workload):
 
 def voices(lab, side, epoch_ms):
     lab.restore(SNAPSHOT)
+    guest.connected(lab, ECHO_PORT).close()
     status, said = lab.run_guest(SPEAK)
     if status != 0:
         raise LabError(f"the guest does not speak: {said}")
