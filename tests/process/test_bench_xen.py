@@ -67,13 +67,13 @@ def a_spread_is_by_nearest_rank():
     assert (found["min"], found["p25"], found["median"], found["p99"], found["max"], found["n"]) == (1, 1, 2, 4, 4, 4)
 
 
-def line(side, pause_us):
+def line(side, pause_us, missed=0):
     part = spread([pause_us])
     return {"bench": "xen-costs", "side": side, "suspend": "cooperative", "vcpus": 1, "epoch_ms": 100, "workload": "idle",
             "epochs_per_s": 5.0, "pause_us": part, "wait_us": part, "own_us": part, "gap_us": part, "stolen": 0.5,
             "pages": 500.0, "bytes_per_epoch": pause_us, "dom0_cpu": 0.25,
             "account": {key: {"p50": 1} for key in ("pause_us", "handshake_us", "own_us", "fetch_us", "copy_us", "state_us",
-                                                    "resume_us")}}
+                                                    "resume_us")} | {"missed_deadlines": missed}}
 
 
 def interrupted_results_go_on():
@@ -105,6 +105,9 @@ def tables_and_charts_show_both_sides():
         text = run("table.py", ours, theirs)
         assert "| idle | 100 | remus | 5.0 | 1.50 / 1.50 |" in text and "no output buffering" in text, text
         assert "0.15 at 100 ms | **not met**" in text, text
+        assert "all that are asked for | 1 at 100 ms | met |" in text, text
+        ours.write_text(json.dumps(line("remus", 1500.0, missed=1)))
+        assert "all that are asked for | 1 at 100 ms | **not met** |" in run("table.py", ours, theirs)
         assert "xen-pause.svg" in run("plot.py", ours, theirs, directory)
         assert "remus, own part" in (Path(directory) / "xen-pause.svg").read_text()
 
