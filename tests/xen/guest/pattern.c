@@ -82,10 +82,12 @@ static void answer(struct pattern *p, int listener)
 
     if (sock < 0)
         return;
+    set_priority(AT_ONCE);
     check_all(p);
     dprintf(sock, "pages=%lu writes=%lu checks=%lu errors=%lu first_bad=%ld\n", p->pages, p->writes,
             p->checks, p->errors, p->first_bad);
     close(sock);
+    set_priority(IN_TURN);
 }
 
 static uint64_t now_ms(void)
