@@ -3,6 +3,7 @@
 #define REMUS_KERNEL_H
 
 #include <linux/notifier.h>
+#include <linux/percpu.h>
 #include <xen/interface/xen.h>
 
 /*
@@ -12,6 +13,8 @@
  */
 typedef void (*kernel_call)(void);
 typedef void (*kernel_call_int)(int);
+typedef u64 (*kernel_clock)(int cpu);
+typedef u64 runstate_times[4]; /* by RUNSTATE_..., in ns */
 
 #define KERNEL_PARTS(X)                                                                            \
 	/* xenstore's connection */                                                                \
@@ -22,6 +25,8 @@ typedef void (*kernel_call_int)(int);
 	/* a new domain's memory areas, event channels, grants, timers */                          \
 	X(HYPERVISOR_shared_info, struct shared_info **)                                           \
 	X(xen_manage_runstate_time, kernel_call_int)                                               \
+	X(old_runstate_time, runstate_times __percpu *)                                            \
+	X(xen_steal_clock, kernel_clock)                                                           \
 	X(xen_arch_pre_suspend, kernel_call)                                                       \
 	X(xen_arch_post_suspend, kernel_call_int)                                                  \
 	X(gnttab_resume, kernel_call)                                                              \

@@ -1,9 +1,12 @@
 /* SPDX-License-Identifier: GPL-2.0-or-later */
 #define pr_fmt(fmt) "remus_suspend: " fmt
 
+#include <linux/cpumask.h>
+#include <linux/percpu.h>
 #include <linux/printk.h>
 #include <linux/syscore_ops.h>
 #include <linux/string.h>
+#include <xen/xen-ops.h>
 #include <asm/xen/hypervisor.h>
 
 #include "devices.h"
@@ -31,6 +34,25 @@ static bool stop_clocks(const struct pvclock_wall_clock *wc)
 	return !err;
 }
 
+/*
+ * To Xen each CPU of this domain has been kept from running since the domain was made: at a backup
+ * that may be weeks. The kernel takes that for stolen time. With CONFIG_PARAVIRT_TIME_ACCOUNTING
+ * kernels of before 2025 stop their scheduler's clock until as much time has gone by.
+ */
+static void forget_the_wait(void)
+{
+	int cpu;
+
+	for_each_online_cpu(cpu)
+	{
+		u64 *old = *per_cpu_ptr(kernel.old_runstate_time, cpu);
+		u64 here =
+		    kernel.xen_steal_clock(cpu) - old[RUNSTATE_runnable] - old[RUNSTATE_offline];
+
+		old[RUNSTATE_offline] -= here; /* below zero as well: only the sum is looked at */
+	}
+}
+
 void revive_domain(const struct pvclock_wall_clock *wc)
 {
 	bool stopped = stop_clocks(wc);
@@ -39,6 +61,7 @@ void revive_domain(const struct pvclock_wall_clock *wc)
 	kernel.xen_arch_pre_suspend();
 	kernel.xen_arch_post_suspend(0);
 	kernel.xen_manage_runstate_time(0);
+	forget_the_wait();
 	kernel.gnttab_resume();
 	kernel.xen_irq_resume();
 	kernel.xen_timer_resume();

@@ -10,6 +10,7 @@ BRISK_MS = 300  # many checkpoints in a few seconds
 INSTANTS, RANDOM_S = 5, 4
 STAY_MS = 300_000
 SAVE_LIMIT_S = 120  # xl save waits for 60 s where it does not fail at once
+STEAL, ROUNDING_S = 8, 1  # of /proc/stat's first line, in hundredths
 
 
 def another_tool_asks(scene):
@@ -53,14 +54,27 @@ def resumed_by_another_tool(scene):
     scene.check_took_over(talk)
 
 
+def stolen(scene):
+    """Seconds the guest took for stolen from its CPU, and how long it had been up just before and after it said so."""
+    words = guest(scene, "cat /proc/uptime /proc/stat /proc/uptime").split()
+    return int(words[words.index("cpu") + STEAL]) / 100, float(words[0]), float(words[-2])
+
+
+def check_stolen(before, after):
+    """No more than there was: the wait of the replica, which is to be longer than all that, is not part of it."""
+    assert after[0] - before[0] <= after[2] - before[1] + ROUNDING_S, (before, after)
+
+
 def host_dies(scene, name="brisk", suspend="driver"):
     """At a random instant; the guest's driver works at the other host as well. name: of the state before."""
     p = with_driver(scene, name, BRISK_MS, suspend)
     checks = SelfChecks(scene.lab, lambda command: guest(scene, command))
     checks.start("vector", "clocks")
     talk, before = scene.talk(connections=6), checks.check()
+    had = stolen(scene)
     at_random(RANDOM_S, "the power goes")
     scene.kill_primary()
+    check_stolen(had, stolen(scene))
     scene.check_took_over(talk)
     until("it is published there", lambda: p.must_run("B", f"xenstore-read {NODE}").strip())
     assert int(guest(scene, f"cat {PARAMETERS}/restores")) == 1
