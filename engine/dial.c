@@ -140,18 +140,27 @@ static void try_next(struct dial *d)
     finish(d, -1, &err);
 }
 
+static void drop_timer(struct dial *d)
+{
+    event_free(d->ev);
+    d->ev = NULL;
+}
+
 static void on_start(evutil_socket_t fd, short what, void *arg)
+{
+    struct dial *d = arg;
+    (void)fd;
+    (void)what;
+    drop_timer(d);
+    try_next(d);
+}
+
+static void on_unresolved(evutil_socket_t fd, short what, void *arg)
 {
     struct dial *d = arg;
     struct err err;
     (void)fd;
     (void)what;
-    event_free(d->ev);
-    d->ev = NULL;
-    if (!d->resolve) {
-        try_next(d);
-        return;
-    }
     errno = ETIMEDOUT;
     (void)err_errno(&err, "do the name servers answer?", "backup %s: not resolved", d->target);
     finish(d, -1, &err);
@@ -163,8 +172,7 @@ static void on_resolved(struct addrinfo *all, int error, void *arg)
     struct err err;
 
     d->resolve = NULL;
-    event_free(d->ev);
-    d->ev = NULL;
+    drop_timer(d);
     d->all = d->next = all;
     if (all) {
         try_next(d);
@@ -175,22 +183,29 @@ static void on_resolved(struct addrinfo *all, int error, void *arg)
     finish(d, -1, &err);
 }
 
-/** An address needs nobody's answer; for that of a name d->ev is the limit. */
+static int no_memory(const struct dial *d, struct err *err)
+{
+    return err_set(err, "", "connection to %s: no memory", d->target);
+}
+
+/** An address needs nobody's answer. */
 static int begin(struct dial *d, const char *host, const char *port, struct err *err)
 {
     static const struct addrinfo numeric = {.ai_socktype = SOCK_STREAM,
                                             .ai_flags = AI_NUMERICHOST | AI_NUMERICSERV};
-    bool address = getaddrinfo(host, port, &numeric, &d->all) == 0;
 
-    d->ev = event_new(d->base, -1, 0, on_start, d);
-    if (!d->ev || (!address && event_add(d->ev, &d->timeout)))
-        return err_set(err, "", "connection to %s: no memory", d->target);
-    if (address) {
+    if (getaddrinfo(host, port, &numeric, &d->all) == 0) {
         d->next = d->all;
+        d->ev = event_new(d->base, -1, 0, on_start, d);
+        if (!d->ev)
+            return no_memory(d, err);
         event_active(d->ev, EV_TIMEOUT, 0);
         return 0;
     }
     d->all = NULL;
+    d->ev = event_new(d->base, -1, 0, on_unresolved, d);
+    if (!d->ev || event_add(d->ev, &d->timeout))
+        return no_memory(d, err);
     d->resolve = resolve_start(d->base, host, port, on_resolved, d, err);
     return d->resolve ? 0 : -1;
 }
