@@ -11,8 +11,9 @@ HERE = Path(__file__).resolve().parent
 sys.dont_write_bytecode = True
 sys.path[:0] = [str(HERE), str(HERE.parent)]
 
-from cases import driver_load, driver_meddling, driver_moves  # noqa: E402
+from cases import driver_load, driver_meddling, driver_moves, driver_transactions  # noqa: E402
 from lablib.driver_scene import DriverScene  # noqa: E402
 
 if __name__ == "__main__":
-    sys.exit(DriverScene().run_cases(driver_load.TESTS + driver_moves.TESTS + driver_meddling.TESTS))
+    sys.exit(DriverScene().run_cases(driver_load.TESTS + driver_moves.TESTS + driver_meddling.TESTS
+                                     + driver_transactions.TESTS))

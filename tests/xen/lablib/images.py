@@ -15,7 +15,7 @@ from lablib.layout import SOURCES, LabError, cache_dir, digest, digest_files
 
 XEN_BIN = "usr/lib/xen-4.17/bin"
 XEN_TOOLS = ("xl", "xenstored", "xenconsoled", "xenconsole", "libxl-save-helper", "xen-init-dom0",
-             "xentop", "xenctx", "xen-hvmctx", "xen-mfndump")
+             "xentop", "xenctx", "xen-hvmctx", "xen-mfndump", "xenstore-control")
 PROGRAMS = ("bin/bash", "bin/ip", "sbin/tc", "sbin/bridge", "sbin/ethtool", "usr/bin/socat",
             "usr/bin/xenstore")
 DOM0_MODULES = ("xenfs", "xen-privcmd", "xen-evtchn", "xen-gntdev", "xen-gntalloc", "xen-netback",

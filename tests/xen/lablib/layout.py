@@ -16,7 +16,7 @@ CLIENT_IP, CLIENT_IP6 = "10.77.0.1", "fd77::1"
 GUEST_IP, GUEST_IP6 = "10.77.0.20", "fd77::20"
 AGENT_PORT = 7001
 ECHO_PORT, NUMBERED_PORT, PATTERN_PORT, GAP_PORT, DIRTIER_PORT = 7, 8, 9, 10, 11
-VECTOR_PORT, CLOCKS_PORT, DISKCHECK_PORT = 12, 13, 14     # programs that tests start
+VECTOR_PORT, CLOCKS_PORT, DISKCHECK_PORT, TRANSACTION_PORT = 12, 13, 14, 15  # programs that tests start
 MAX_SOCKET_PATH = 90            # of 107, with room for a socket's name
 
 
