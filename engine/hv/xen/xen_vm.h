@@ -113,12 +113,31 @@ void xen_shutdown_path(const struct xen_vm *v, char path[XEN_PATH_MAX]);
 /** The driver is in use, and has closed its end. */
 bool xen_suspend_hung_up(const struct xen_vm *v);
 
-/* ---- xen_suspend.c ---- */
+/* ---- xen_suspend_event.c: what comes on the channel ---- */
 
+/** Takes its event, if one comes within `ms`; there is no other until `xen_suspend_listen`. */
+bool xen_suspend_event(struct xen_suspend *s, int ms);
+void xen_suspend_listen(struct xen_suspend *s);
 /** Takes an event that came while nothing was asked, if there is one. */
 void xen_suspend_idle_event(struct xen_vm *v);
+
+/* ---- xen_suspend_ask.c: what the guest is asked ---- */
+
 /** Somebody has asked the guest's kernel to suspend. */
 void xen_suspend_kernel_asked(struct xen_vm *v);
+/** 1: asked; 0: not yet, another tool's request comes first, which ours would make unseen; -1. */
+int xen_suspend_ask(struct xen_vm *v) MUST_CHECK;
+/** What was asked before may be obeyed only now; but a kernel that could not freeze a task has
+ * forgotten it. */
+bool xen_suspend_asked(struct xen_vm *v);
+/** True when the guest had not seen the request and will not see it any more. */
+bool xen_suspend_take_back(struct xen_vm *v);
+
+/* ---- xen_suspend.c ---- */
+
+/** GONE: errno=ESRCH. UNKNOWN: Xen does not tell. */
+enum xen_answer { XEN_GONE = -1, XEN_NOT_YET, XEN_SUSPENDED, XEN_REFUSED, XEN_UNKNOWN };
+enum xen_answer xen_suspend_look(struct xen_vm *v);
 
 /* ---- xen_rest.c ---- */
 
