@@ -24,22 +24,6 @@ int primary_record(struct primary *p, enum vmrecord_state state)
     return 0;
 }
 
-void primary_end(struct primary *p)
-{
-    p->phase = PRIMARY_ENDED;
-    primary_close_link(p, true);
-    primary_status_send(p);
-    child_done(&p->child);
-    event_base_loopbreak(p->child.base);
-}
-
-void primary_end_for_now(struct primary *p)
-{
-    p->phase = PRIMARY_ENDED;
-    primary_close_link(p, true);
-    event_base_loopbreak(p->child.base);
-}
-
 void primary_refuse(struct primary *p, const char *code, const struct err *err)
 {
     struct err ignored;
@@ -101,7 +85,11 @@ static void on_command(struct chan *chan, json_t *message, int fd, void *arg)
 
     if (fd >= 0)
         close(fd);
-    if (!cmd || p->phase == PRIMARY_ENDED)
+    if (p->phase == PRIMARY_ENDED) {
+        primary_end_busy(p, id);
+        return;
+    }
+    if (!cmd)
         return;
     if (strcmp(cmd, "protect") == 0)
         primary_start(p, message, id);

@@ -25,6 +25,7 @@
  *   primary_sealed.c   its end: acknowledged by the backup, output released
  *   primary_guard.c    lease, fault detector, heartbeats, life of the VM
  *   primary_leave.c    unprotect, shutdown, planned failover
+ *   primary_end.c      the end of the process, when the VM can be left
  *   primary_gone.c     handed over, fenced, the VM switched off or crashed
  *   primary_start.c    open the VM and everything around it, from a command or a record
  *   primary_suspend.c  by what the VM is stopped
@@ -77,8 +78,9 @@ struct primary {
     enum primary_goal goal;
     json_int_t protect_id, goal_id; /* commands waiting for an answer; 0: none */
     bool ever_welcomed, rec_known,
-        beyond; /* beyond: went over the generation that a backup named */
-    bool force; /* unprotect --force: end in any case once the bound is over */
+        beyond;   /* beyond: went over the generation that a backup named */
+    bool force;   /* unprotect --force: end in any case once the bound is over */
+    bool staying; /* ENDED, but the VM may yet obey a stop that was asked */
 
     struct dial *dial;
     struct link *link;
@@ -129,10 +131,6 @@ struct primary {
 
 /* primary.c */
 int primary_main(const char *uuid_text, const struct remusd_conf *conf);
-/** Ends the child: says "done", leaves the loop. The VM is left as it is. */
-void primary_end(struct primary *p);
-/** Ends it without its word: remusd starts another after a pause, which goes on from the record. */
-void primary_end_for_now(struct primary *p);
 /** Fails the pending protect command (nothing was protected yet), undoes what it did, ends. */
 void primary_refuse(struct primary *p, const char *code, const struct err *err);
 /** Keeps the VM stopped / lets it run again when no reason is left. */
@@ -140,6 +138,19 @@ void primary_hold(struct primary *p, unsigned why);
 void primary_let(struct primary *p, unsigned why);
 /** Makes the record durable in `state`. -1: it is not, and must not be acted upon. */
 int primary_record(struct primary *p, enum vmrecord_state state) MUST_CHECK;
+
+/* primary_end.c */
+/**
+ * Ends the child: says "done", leaves the loop. The VM is left as it is; a VM that runs and may yet
+ * obey a stop that was asked is looked after until it has, and the child ends then.
+ */
+void primary_end(struct primary *p);
+/** The VM was looked at; ENDED. */
+void primary_end_step(struct primary *p, enum hv_gone how);
+/** Answers a command that came since. */
+void primary_end_busy(struct primary *p, json_int_t id);
+/** Ends it without its word: remusd starts another after a pause, which goes on from the record. */
+void primary_end_for_now(struct primary *p);
 
 /* primary_start.c */
 /** `cmd` is protect (`id` waits for the answer) or resume (`id` 0). */

@@ -181,8 +181,10 @@ static void vm_check(struct primary *p)
     if (p->holds)
         primary_hold(p, 0);
     enum hv_gone how = hv_vm_gone(p->vm);
-    if (p->phase == PRIMARY_ENDED)
+    if (p->phase == PRIMARY_ENDED) {
+        primary_end_step(p, how);
         return;
+    }
     if (how == HV_ALIVE) {
         primary_suspend_look(p);
         watch_fitness(p);
@@ -206,7 +208,7 @@ static void on_vm_poll(evutil_socket_t fd, short what, void *arg)
     (void)fd;
     (void)what;
     vm_check(p);
-    if (p->phase != PRIMARY_ENDED)
+    if (p->phase != PRIMARY_ENDED || p->staying)
         arm(p->vm_poll_ev, VM_POLL_MS * NS_PER_MS);
 }
 

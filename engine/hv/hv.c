@@ -122,6 +122,11 @@ bool hv_rested(struct hv_vm *vm)
     return vm->ops->rested(vm);
 }
 
+bool hv_settled(struct hv_vm *vm)
+{
+    return vm->ops->settled(vm);
+}
+
 int hv_describe(struct hv_vm *vm, void *buf, size_t cap, size_t *ret_len, struct err *err)
 {
     struct err own;

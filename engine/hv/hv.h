@@ -121,6 +121,14 @@ struct hv_ops {
      */
     bool (*rested)(struct hv_vm *vm);
 
+    /**
+     * Asked before `end`, VM running: whether no stop is owed any more that was asked and given up
+     * on. What the VM has not taken of it is taken back. False: it may yet stop, and `gone` lets it
+     * run again when it does; who ends capture before leaves it stopped for good. Never false for
+     * much longer than a minute. No other stop may be asked from then on.
+     */
+    bool (*settled)(struct hv_vm *vm);
+
     /** What replica_create needs to build an equal VM, at most HV_DESC_MAX bytes; VM running. */
     int (*describe)(struct hv_vm *vm, void *buf, size_t cap, size_t *ret_len, struct err *err);
 
@@ -242,6 +250,7 @@ int hv_attach(struct hv *hv, const struct uuid *uuid, enum hv_suspend suspend, s
 const struct hv_suspend_now *hv_suspend_now(struct hv_vm *vm);
 const char *hv_vm_unfit(struct hv_vm *vm);
 bool hv_rested(struct hv_vm *vm);
+bool hv_settled(struct hv_vm *vm);
 int hv_describe(struct hv_vm *vm, void *buf, size_t cap, size_t *ret_len,
                 struct err *err) MUST_CHECK;
 int hv_log_start(struct hv_vm *vm, struct err *err) MUST_CHECK;

@@ -117,6 +117,13 @@ static bool fault_rested(struct hv_vm *vm)
     return !hv_fault_due("rested", &why) && hv_rested(vm_in(vm));
 }
 
+static bool fault_settled(struct hv_vm *vm)
+{
+    struct err why;
+
+    return !hv_fault_due("settled", &why) && hv_settled(vm_in(vm));
+}
+
 static int fault_describe(struct hv_vm *vm, void *buf, size_t cap, size_t *ret_len, struct err *err)
 {
     PASS("describe", hv_describe(vm_in(vm), buf, cap, ret_len, err));
@@ -280,6 +287,7 @@ const struct hv_ops hv_fault_ops = {
     .suspend_now = fault_suspend_now,
     .unfit = fault_unfit,
     .rested = fault_rested,
+    .settled = fault_settled,
     .describe = fault_describe,
     .log_start = fault_log_start,
     .stop = fault_stop,

@@ -141,6 +141,7 @@ const struct hv_ops hv_sim_ops = {
     .suspend_now = sim_suspend_now,
     .unfit = sim_unfit,
     .rested = sim_rested,
+    .settled = sim_settled,
     .describe = sim_describe,
     .log_start = sim_log_start,
     .stop = sim_stop,

@@ -100,6 +100,7 @@ int sim_attach(struct hv *hv, const struct uuid *uuid, enum hv_suspend suspend, 
 const struct hv_suspend_now *sim_suspend_now(struct hv_vm *vm);
 const char *sim_unfit(struct hv_vm *vm);
 bool sim_rested(struct hv_vm *vm);
+bool sim_settled(struct hv_vm *vm);
 int sim_describe(struct hv_vm *vm, void *buf, size_t cap, size_t *ret_len, struct err *err);
 int sim_log_start(struct hv_vm *vm, struct err *err);
 int sim_stop(struct hv_vm *vm, int timeout_ms, struct err *err);

@@ -94,6 +94,7 @@ const struct hv_ops hv_xen_ops = {
     .suspend_now = xen_suspend_now,
     .unfit = xen_unfit,
     .rested = xen_rested,
+    .settled = xen_settled,
     .describe = xen_describe,
     .log_start = xen_log_start,
     .stop = xen_stop,

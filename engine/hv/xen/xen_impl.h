@@ -161,6 +161,7 @@ int xen_attach(struct hv *hv, const struct uuid *uuid, enum hv_suspend suspend, 
 const struct hv_suspend_now *xen_suspend_now(struct hv_vm *vm);
 const char *xen_unfit(struct hv_vm *vm);
 bool xen_rested(struct hv_vm *vm);
+bool xen_settled(struct hv_vm *vm);
 int xen_describe(struct hv_vm *vm, void *buf, size_t cap, size_t *ret_len, struct err *err);
 int xen_log_start(struct hv_vm *vm, struct err *err);
 int xen_stop(struct hv_vm *vm, int timeout_ms, struct err *err);

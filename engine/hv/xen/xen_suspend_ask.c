@@ -55,17 +55,22 @@ int xen_suspend_ask(struct xen_vm *v)
         asked = -1;
     if (asked <= 0)
         return asked;
-    s->asked = mono_now();
+    s->late_until = mono_add(mono_now(), KERNEL_TRIES_S * NS_PER_S);
     s->late = true;
     s->by_driver = s->now.driver;
     return 1;
+}
+
+bool xen_suspend_late(const struct xen_vm *v)
+{
+    return v->suspend.late && mono_before(mono_now(), v->suspend.late_until);
 }
 
 bool xen_suspend_asked(struct xen_vm *v)
 {
     struct xen_suspend *s = &v->suspend;
 
-    if (!s->late || mono_before(mono_now(), mono_add(s->asked, KERNEL_TRIES_S * NS_PER_S)))
+    if (!s->late || xen_suspend_late(v))
         return s->late;
     s->late = false;
     if (s->changed)
@@ -75,5 +80,5 @@ bool xen_suspend_asked(struct xen_vm *v)
 
 bool xen_suspend_take_back(struct xen_vm *v)
 {
-    return !v->suspend.now.driver && change_request(v, "suspend", "") == 1;
+    return !v->suspend.by_driver && change_request(v, "suspend", "") == 1;
 }

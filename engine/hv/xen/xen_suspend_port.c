@@ -7,6 +7,10 @@
 #include "engine/hv/xen/format/xen_driver.h"
 #include "engine/hv/xen/xen_vm.h"
 
+/* A driver looks last of all whether its channel is open: so long, and longer, may its CPU be kept
+ * from going on to the suspend itself. */
+#define HUNG_UP_MS 1000
+
 /*
  * The event channel through which Xen tells that the VM has suspended: one that the guest's driver
  * listens on as well, or one that nobody but us uses.
@@ -99,10 +103,21 @@ static void use_driver(struct xen_vm *v, const struct xen_driver_choice *c)
     strcpy(s->now.version, c->version);
 }
 
+/* The driver's channel is about to be closed by us. */
+static void doubt(struct xen_vm *v)
+{
+    struct xen_suspend *s = &v->suspend;
+
+    s->late = s->late && s->now.driver && !xen_suspend_hung_up(v);
+    s->late_until = mono_add(mono_now(), HUNG_UP_MS * NS_PER_MS);
+}
+
 static void use_kernel(struct xen_vm *v, bool failed, const char *why)
 {
     struct xen_suspend *s = &v->suspend;
     char path[XEN_PATH_MAX];
+
+    doubt(v);
 
     if (s->now.driver) {
         xen_shutdown_path(v, path);
@@ -115,7 +130,8 @@ static void use_kernel(struct xen_vm *v, bool failed, const char *why)
     (void)!xen_xs_write(v->x, path, "1");
     s->now = (struct hv_suspend_now){.failed = failed};
     snprintf(s->now.why, sizeof(s->now.why), "%s", why);
-    s->late = s->by_driver = false;
+    s->by_driver = s->late;
+    s->plain = false;
 }
 
 static struct xen_driver_choice choose(const struct xen_vm *v)
@@ -152,6 +168,11 @@ void xen_suspend_review(struct xen_vm *v)
 void xen_suspend_give_up(struct xen_vm *v)
 {
     use_kernel(v, true, "the guest's driver did not suspend it several times in a row");
+}
+
+void xen_suspend_hang_up(struct xen_vm *v)
+{
+    use_kernel(v, false, "protection ends");
 }
 
 int xen_suspend_open(struct xen_vm *v, enum hv_suspend suspend, struct err *err)

@@ -19,7 +19,7 @@ struct xen_suspend {
     bool masked;         /* an event was taken, and no other is wanted yet */
     bool plain;          /* the driver tells a cancelled suspend by itself */
     bool late;           /* it was asked, has not suspended, and may yet */
-    struct mono asked;
+    struct mono late_until;
     bool paused;       /* when last looked at: it cannot answer */
     bool refuses;      /* the driver says so when it does not suspend */
     bool by_driver;    /* the driver was asked since the last resume */
@@ -106,6 +106,9 @@ void xen_suspend_subscribe(const struct xen_vm *v, bool us);
 void xen_suspend_review(struct xen_vm *v);
 /** The driver is not used any more until it says something new. */
 void xen_suspend_give_up(struct xen_vm *v);
+/** The channel to the driver, which is in use, is closed: what it has not obeyed by then it will
+ * not, but for what it was just about to. */
+void xen_suspend_hang_up(struct xen_vm *v);
 /** The node of xenstore with what the guest's kernel is asked and has not taken: as the guest calls
  * it, and whole. */
 #define XEN_NODE_SHUTDOWN "control/shutdown"
@@ -129,6 +132,8 @@ void xen_suspend_kernel_asked(struct xen_vm *v);
 int xen_suspend_ask(struct xen_vm *v) MUST_CHECK;
 /** What was asked before may be obeyed only now; but a kernel that could not freeze a task has
  * forgotten it. */
+bool xen_suspend_late(const struct xen_vm *v);
+/** The same, before another request. */
 bool xen_suspend_asked(struct xen_vm *v);
 /** True when the guest had not seen the request and will not see it any more. */
 bool xen_suspend_take_back(struct xen_vm *v);

@@ -81,7 +81,7 @@ static void review_driver(struct xen_vm *v)
     const struct xen_suspend *s = &v->suspend;
     int64_t ms = mono_sub(mono_now(), s->reviewed) / NS_PER_MS;
 
-    if (s->changed && !v->vm.stopped && !s->late && ms >= REVIEW_MS)
+    if (s->changed && !v->vm.stopped && !xen_suspend_late(v) && ms >= REVIEW_MS)
         xen_suspend_review(v);
 }
 
@@ -136,7 +136,7 @@ enum hv_gone xen_gone(struct hv_vm *vm)
         return how_it_ended(v, &info);
     if (info.flags & XEN_DOMINF_dying)
         return HV_CRASHED;
-    if (v->log.theirs && !v->suspend.late)
+    if (v->log.theirs && !xen_suspend_late(v))
         return HV_ALIVE;
     if ((info.flags & XEN_DOMINF_shutdown) && !vm->stopped)
         undo_stop(v);
