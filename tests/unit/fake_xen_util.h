@@ -42,7 +42,10 @@ static struct fake_xen {
     unsigned asked_driver, asked_kernel, resumed_plain, resumed_fast;
     int channel;              /* eventfd: the event channel's */
     unsigned heard, unmasked; /* events that were taken; times that the next was asked for */
-    bool masked, kept;        /* no other is wanted yet; there is one */
+    int bound;                /* our port of it, the last that was bound */
+    int raised[8];            /* events that wait, by the port for which they came */
+    unsigned raised_count;
+    bool masked, kept; /* no other is wanted yet; there is one */
     void (*on_heard)(void);
     uint32_t guest_port; /* connected; 0: the guest has closed it */
     uint32_t subscribed; /* Xen raises this when the domain has suspended; 0: as it does for all */
@@ -51,6 +54,7 @@ static struct fake_xen {
     unsigned conflicts;        /* so many transactions will have to be done again */
     struct fake_node watch[8]; /* value: its token */
     int told;                  /* eventfd: of the watches */
+    bool no_watch;             /* another is not to be had */
     struct fake_node event[32];
     unsigned events;
 } fake;
@@ -88,10 +92,24 @@ static inline void fake_end(void)
 /** Raises an event on the suspend channel. */
 static inline void fake_raise(void)
 {
-    if (fake.masked)
+    if (fake.masked) {
         fake.kept = true;
-    else
-        fake_wake(fake.channel);
+        return;
+    }
+    assert_true(fake.raised_count < sizeof(fake.raised) / sizeof(fake.raised[0]));
+    fake.raised[fake.raised_count++] = fake.bound;
+    fake.masked = true;
+    fake_wake(fake.channel);
+}
+
+/** Xen raises one itself; those of the port before stay where they are. */
+static inline int fake_bind(uint32_t guest_port)
+{
+    fake.guest_port = guest_port;
+    fake.bound++;
+    fake.masked = fake.kept = false;
+    fake_raise();
+    return fake.bound;
 }
 
 /** Without an event. */
@@ -136,23 +154,26 @@ int xenevtchn_fd(xenevtchn_handle *xce)
 xenevtchn_port_or_error_t xenevtchn_pending(xenevtchn_handle *xce)
 {
     (void)xce;
-    fake_calm(fake.channel);
-    fake.masked = true;
+    assert_true(fake.raised_count > 0);
+    int port = fake.raised[0];
+    memmove(fake.raised, fake.raised + 1, --fake.raised_count * sizeof(fake.raised[0]));
+    if (fake.raised_count == 0)
+        fake_calm(fake.channel);
     fake.heard++;
     if (fake.on_heard)
         fake.on_heard();
-    return 1;
+    return port;
 }
 
 int xenevtchn_unmask(xenevtchn_handle *xce, evtchn_port_t port)
 {
     (void)xce;
-    (void)port;
+    assert_int_equal(port, fake.bound);
+    bool again = fake.kept;
     fake.unmasked++;
-    fake.masked = false;
-    if (fake.kept)
-        fake_wake(fake.channel);
-    fake.kept = false;
+    fake.masked = fake.kept = false;
+    if (again)
+        fake_raise();
     return 0;
 }
 
@@ -171,8 +192,7 @@ xenevtchn_port_or_error_t xenevtchn_bind_interdomain(xenevtchn_handle *xce, uint
 {
     (void)xce;
     (void)domid;
-    fake.guest_port = remote_port;
-    return 1;
+    return fake_bind(remote_port);
 }
 
 int xenevtchn_unbind(xenevtchn_handle *xce, evtchn_port_t port)
@@ -212,8 +232,8 @@ int xc_suspend_evtchn_init_sane(xc_interface *xch, struct xenevtchn_handle *xce,
     (void)xce;
     (void)domid;
     *lockfd = -1;
-    fake.guest_port = fake.subscribed = (uint32_t)port;
-    return 1;
+    fake.subscribed = (uint32_t)port;
+    return fake_bind((uint32_t)port);
 }
 
 int xc_suspend_evtchn_release(xc_interface *xch, struct xenevtchn_handle *xce, uint32_t domid,

@@ -156,6 +156,8 @@ bool xs_watch(struct xs_handle *h, const char *path, const char *token)
     size_t i = 0;
 
     (void)h;
+    if (fake.no_watch)
+        return false;
     while (fake.watch[i].path[0])
         assert_true(++i < sizeof(fake.watch) / sizeof(fake.watch[0]));
     snprintf(fake.watch[i].path, sizeof(fake.watch[i].path), "%s", path);

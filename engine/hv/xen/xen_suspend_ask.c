@@ -45,8 +45,7 @@ int xen_suspend_ask(struct xen_vm *v)
     struct xen_suspend *s = &v->suspend;
     int asked = 1;
 
-    (void)!xen_suspend_event(s, 0); /* what comes from now on is an answer */
-    xen_suspend_listen(s);
+    xen_suspend_forget_events(s); /* what comes from now on is an answer */
     if (!s->now.driver) {
         asked = change_request(v, "", "suspend");
         if (asked == 0) /* left by an agent that was killed: the kernel looks at what is new */

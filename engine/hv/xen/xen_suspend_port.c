@@ -78,6 +78,8 @@ static int connect_to(struct xen_vm *v, uint32_t guest_port)
     }
     xenevtchn_unbind(s->xce, (evtchn_port_t)s->port);
     s->port = port;
+    s->fresh = true;
+    s->masked = false;
     s->guest_port = guest_port;
     return 0;
 }
@@ -91,12 +93,12 @@ static void use_driver(struct xen_vm *v, const struct xen_driver_choice *c)
     if (!s->now.driver) {
         xen_shutdown_path(v, path);
         s->shutdown_events = 0;
-        xs_watch(v->ends, path, XEN_WATCH_SHUTDOWN);
+        s->watched = xs_watch(v->ends, path, XEN_WATCH_SHUTDOWN);
         asked_path(v, path);
         xs_rm(v->x->xs, XBT_NULL, path);
     }
     s->late = s->by_driver = false;
-    s->plain = c->plain;
+    s->plain = c->plain && s->watched;
     s->refuses = c->refuses;
     s->failures = 0;
     s->now = (struct hv_suspend_now){.driver = true};
@@ -198,6 +200,7 @@ int xen_suspend_open(struct xen_vm *v, enum hv_suspend suspend, struct err *err)
                        "migrated",
                        v->domid);
     }
+    s->fresh = true;
     s->guest_port = s->own_port;
     xen_suspend_review(v);
     if (s->now.driver || suspend != HV_SUSPEND_DRIVER)

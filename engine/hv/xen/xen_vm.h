@@ -17,6 +17,8 @@ struct xen_suspend {
     uint32_t own_port;   /* the other end of the channel that no driver has */
     int lock_fd;         /* the lock that Xen's tools take for the same purpose */
     bool masked;         /* an event was taken, and no other is wanted yet */
+    bool fresh;          /* the first event of a channel, raised by Xen itself, has yet to come */
+    bool watched;        /* a request to the kernel, by anybody, would be noticed */
     bool plain;          /* the driver tells a cancelled suspend by itself */
     bool late;           /* it was asked, has not suspended, and may yet */
     struct mono late_until;
@@ -121,6 +123,7 @@ bool xen_suspend_hung_up(const struct xen_vm *v);
 /** Takes its event, if one comes within `ms`; there is no other until `xen_suspend_listen`. */
 bool xen_suspend_event(struct xen_suspend *s, int ms);
 void xen_suspend_listen(struct xen_suspend *s);
+void xen_suspend_forget_events(struct xen_suspend *s);
 /** Takes an event that came while nothing was asked, if there is one. */
 void xen_suspend_idle_event(struct xen_vm *v);
 
