@@ -31,6 +31,7 @@ def restored_on_one_host(scene):
     guest.check_wall_clock()
     guest.save_and_restore()
     guest.check_wall_clock()
+    guest.check_published()
 
 
 def use_console(guest, number):

@@ -6,7 +6,7 @@ import signal
 import subprocess
 import sys
 
-from lablib import transfer
+from lablib import kernel_log, transfer
 from lablib.fixture import until
 from lablib.layout import ECHO_PORT, GUEST_IP, HOSTS, SOURCES, LabError, host_ip
 from lablib.migration import migrate
@@ -15,6 +15,7 @@ from lablib.selfchecks import ANSWER_S, SelfChecks, numbers
 
 TOOLS = ("suspender", "meddler", "guest_avx")
 NODE = "device/suspend/event-channel"
+CAPABILITIES = "plain-resume restore refusal"
 PARAMETERS = "/sys/module/remus_suspend/parameters"
 DISK, SAVED = "/tmp/disk", "/tmp/guest.save"
 # A check of all of the memory takes its time in emulation.
@@ -164,7 +165,15 @@ class DriverGuest:
 
     def log(self):
         """What the driver has to say in the kernel's log."""
-        return [line for line in self.run("dmesg").splitlines() if "remus_suspend: " in line]
+        return kernel_log.drivers_lines(self.run("dmesg"))
+
+    def check_published(self):
+        """What its README says of the nodes; the line that it logged last has the port."""
+        port, version = self.published(), self.run("cat /sys/module/remus_suspend/version").strip()
+        assert int(port) > 0 and self.log()[-1].endswith(f" listening on event channel {port}"), (port, self.log())
+        for name, value in {"version": version, "capabilities": CAPABILITIES, "resume-plain": "1"}.items():
+            node = f"/local/domain/{self.domid()}/{NODE}/{name}"
+            assert self.must_run(self.host, f"xenstore-read {node}").strip() == value, (node, value)
 
     # ---- moving ----
 

@@ -4,7 +4,7 @@
 import functools
 from pathlib import Path
 
-from lablib import transfer
+from lablib import kernel_log, transfer
 from lablib.driver_guest import DriverGuest
 from lablib.fixture import Fixture
 from lablib.laboratory import BOOTED
@@ -55,9 +55,14 @@ class DriverScene(Fixture):
         guest.install(*HOSTS)
         guest.start(**settings)
 
+    def run(self, case):
+        """One case, and a look at what its guest's kernel has logged."""
+        case(self)
+        kernel_log.check(self.last.run)
+
     def run_cases(self, cases):
         """The main program of a test: pairs of a name and a function of this. Returns the exit status."""
-        return self.run_tests([(name, functools.partial(case, self)) for name, case in cases])
+        return self.run_tests([(name, functools.partial(self.run, case)) for name, case in cases])
 
     def end_guest(self):
         if self.last:
