@@ -1,7 +1,7 @@
 #!/usr/bin/env python3
 # SPDX-License-Identifier: GPL-2.0-or-later
 # on-request
-# time-limit-s: 5400
+# time-limit-s: 10800
 """The guest's suspend driver: ten thousand checkpoints, twenty restores of restores."""
 
 import sys

@@ -1,6 +1,7 @@
 # SPDX-License-Identifier: GPL-2.0-or-later
 """The guest's suspend driver with everything in its guest busy: many checkpoints, and unloading it meanwhile."""
 
+from lablib.density import Density
 from lablib.fixture import until
 
 STEP, FORKS_MIN = 1000, 10
@@ -10,14 +11,15 @@ TOOL = f"suspender {{domid}} 1000000 {{how}} {CALM_MS} >/tmp/tool.log 2>&1; echo
 COUNTERS = ("rendezvous_max_ns", "wake_ns", "drain_ns", "rendezvous_ns", "late")
 
 
-def checkpoints(scene, count, vector="vector"):
+def checkpoints(scene, count, vector="vector", dense=False):
     """Half of them resumed one way, half the other."""
     guest = scene.guest()
-    first, processes = guest.load(vector=vector), guest.processes()
+    first, processes = guest.load(vector=vector, dense=dense), guest.processes()
+    tool = Density(guest) if dense else guest
     said = first
     for done in range(0, count, STEP):
         for how in ("plain", "fast"):
-            print(f"# {guest.suspender(min(STEP, count - done) // 2, how)}", flush=True)
+            print(f"# {tool.suspender(min(STEP, count - done) // 2, how)}", flush=True)
         said = guest.checks.check()
         print(f"# {guest.flood.goes_on()} octets echoed; {said}", flush=True)
     guest.checks.check_work(first)
@@ -27,6 +29,8 @@ def checkpoints(scene, count, vector="vector"):
     assert guest.counter("late") == guest.counter("abandoned") == 0
     assert "Freezing" not in guest.run("dmesg"), "the kernel froze its tasks"
     print("# " + " ".join(f"{name}={guest.counter(name)}" for name in COUNTERS))
+    if dense:
+        tool.require()
 
 
 def start_tool(guest, how="plain"):
@@ -72,7 +76,8 @@ def unloaded_under_traffic(scene, times=UNLOADS):
     guest.unload()
 
 
-TESTS = [("400 checkpoints of a guest under load", lambda scene: checkpoints(scene, 400)),
+TESTS = [("400 checkpoints of a guest under load", lambda scene: checkpoints(scene, 400, dense=True)),
          (f"unloaded {UNLOADS} times under traffic and checkpoints, and loaded again", unloaded_under_traffic)]
-LONG_TESTS = [("10 000 checkpoints of a guest under load", lambda scene: checkpoints(scene, 10_000)),
-              ("3000 checkpoints of a guest under load that uses AVX", lambda scene: checkpoints(scene, 3000, "avx"))]
+LONG_TESTS = [("10 000 checkpoints of a guest under load", lambda scene: checkpoints(scene, 10_000, dense=True)),
+              ("3000 checkpoints of a guest under load that uses AVX",
+               lambda scene: checkpoints(scene, 3000, "avx", dense=True))]

@@ -3,25 +3,29 @@
 host and on the other, with requests to its disk and a TCP stream under way, and more checkpoints after each.
 """
 
+from lablib.density import Density
 from lablib.fixture import until
 
 CLOCKS = ("monotonic_ms", "boottime_ms", "realtime_ms")
 CONSOLE_LOG = "/var/log/xen/console/guest-guest.log"
 
 
-def restored(scene, restores, checkpoints, **settings):
+def restored(scene, restores, checkpoints, dense=False, **settings):
     """Each is a restore of the one before."""
     guest = scene.guest(**settings)
-    first = guest.load()
+    first = guest.load(dense=dense)
+    tool = Density(guest) if dense else guest
     for number in range(1, restores + 1):
         (guest.carry if number % 2 else guest.save_and_restore)()
         guest.flood.goes_on()
-        print(f"# {number}, at {guest.host}: {guest.suspender(checkpoints)}", flush=True)
+        print(f"# {number}, at {guest.host}: {tool.suspender(checkpoints)}", flush=True)
         print(f"# {guest.flood.goes_on()} octets echoed; {guest.checks.check()}", flush=True)
         assert guest.counter("restores") == number
         assert guest.counter("checkpoints") == number * checkpoints
     guest.checks.check_work(first)
     guest.unload()
+    if dense:
+        tool.require()
 
 
 def restored_on_one_host(scene):
@@ -91,4 +95,4 @@ TESTS = [("3 times restored under load, in turn on either host, 40 checkpoints a
          ("restored 3 times: console, xenstore's watches and transactions", restored_with_console_and_xenstore),
          ("migrated by xl to a host that was started later, and back", lambda scene: migrated(scene, 40))]
 LONG_TESTS = [("20 times restored under load, in turn on either host, 200 checkpoints after each",
-               lambda scene: restored(scene, 20, 200))]
+               lambda scene: restored(scene, 20, 200, dense=True))]

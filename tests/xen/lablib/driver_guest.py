@@ -20,11 +20,13 @@ PARAMETERS = "/sys/module/remus_suspend/parameters"
 DISK, SAVED = "/tmp/disk", "/tmp/guest.save"
 # A check of all of the memory takes its time in emulation.
 DEFAULTS = {"driver": 1, "memory": 160, "pattern_mb": 4, "pattern_rate": 100, "disk": DISK, "tsc": "native"}
-# By its path: its shell would run it without a process.
-FORKS = "while [ ! -e /tmp/rest ]; do /bin/busybox true; /bin/busybox true; usleep 50000; done"
+# By its path: its shell would run it without a process. The other programs leave next to nothing to a storm of their
+# priority; a dense one leaves little to them.
+FORKS = "renice -n {} $$; while [ ! -e /tmp/rest ]; do /bin/busybox true; /bin/busybox true; usleep {}; done"
+STORM, DENSE_STORM = FORKS.format(0, 50_000), FORKS.format(-10, 5000)
 START_S, MOVE_S, TOOL_S = 900, 1800, 3600
 PORT = 9000
-REST_MS = 10  # a guest that is stopped all the time does nothing that could suffer
+REST_MS = 10  # where a guest need not do much between two checkpoints; density.py has more
 SLACK_MS = 3000
 
 
@@ -91,19 +93,23 @@ class DriverGuest:
         except LabError:
             return False
 
-    def load(self, disk="disk", vector="vector"):
+    def load(self, disk="disk", vector="vector", dense=False):
         """fork and exec without end, TCP, the self-checks, until unload(); disk: the one for it, None: no disk is used.
-        An emulated CPU is to be busy, not out of breath: whoever asks a self-check is to get an answer. Returns what
-        they say."""
+        An emulated CPU is to be busy, not out of breath: whoever asks a self-check is to get an answer. dense: for
+        density.py. Returns what they say."""
         self.vector = vector
         if vector == "avx":
             self.must_run(self.host, f"guest_avx {self.domid()}")
         self.checks.start(vector, "clocks", *([disk] if disk else []))
-        self.run(f"setsid sh -c {shlex.quote(FORKS)} >/dev/null 2>&1 &")
+        self.begin(DENSE_STORM if dense else STORM)
         self.flood = Flood(self.lab, self.directory)
         said = self.checks.check()
         assert vector != "avx" or said["avx"]["bits"] == 256, said
         return said
+
+    def begin(self, program):
+        """A shell's, that ends when it finds /tmp/rest."""
+        self.run(f"setsid sh -c {shlex.quote(program)} >/dev/null 2>&1 &")
 
     def unload(self):
         """Everything owed must come then. Returns how many octets the stream had."""
@@ -153,9 +159,9 @@ class DriverGuest:
         """xl's letters: r b p s c d."""
         return "s" in self.must_run(self.host, "xl list guest | tail -n 1").split()[4]
 
-    def suspender(self, count, how="plain"):
+    def suspender(self, count, how="plain", rest_ms=REST_MS):
         """KEY=NUMBER of what the tool printed."""
-        return numbers(self.must_run(self.host, f"suspender {self.domid()} {count} {how} {REST_MS}", TOOL_S))
+        return numbers(self.must_run(self.host, f"suspender {self.domid()} {count} {how} {rest_ms}", TOOL_S))
 
     def meddler(self, mode, count=1):
         return numbers(self.must_run(self.host, f"meddler {mode} {self.domid()} {count}", TOOL_S))
