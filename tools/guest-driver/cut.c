@@ -1,11 +1,6 @@
 /* SPDX-License-Identifier: GPL-2.0-or-later */
-#include <linux/cpu.h>
-#include <linux/cpumask.h>
-#include <linux/irqflags.h>
-#include <linux/nmi.h>
+#include <linux/delay.h>
 #include <linux/sched/clock.h>
-#include <linux/smp.h>
-#include <linux/stop_machine.h>
 #include <linux/time64.h>
 #include <asm/fpu/api.h>
 #include <asm/xen/hypercall.h>
@@ -15,14 +10,18 @@
 #include "counters.h"
 #include "cut.h"
 #include "kernel.h"
+#include "rendezvous.h"
 #include "revive.h"
 
 /* A suspend that takes the guest longer than this is no secret to its watchdogs. */
 #define LONG_NS (2 * NSEC_PER_SEC)
 
+/* What all CPUs stand still for at most is this share of the limit; then others have their turn. */
+#define ATTEMPTS 4
+#define REST_US 1000
+
 struct cut {
 	u64 begun;
-	bool over; /* the other CPUs may go on */
 	enum cut_end end;
 };
 
@@ -60,64 +59,58 @@ static enum cut_end suspend_domain(void)
 	return CUT_RESUMED;
 }
 
-static enum cut_end lead(const struct cut *c)
+static void count_rendezvous(u64 took)
 {
-	u64 took = sched_clock() - c->begun;
-
 	counters.rendezvous_ns += took;
 	counters.rendezvous_last_ns = took;
 	counters.rendezvous_max_ns = max_t(u64, counters.rendezvous_max_ns, took);
-	if (took > (u64)READ_ONCE(rendezvous_limit_ms) * NSEC_PER_MSEC)
-		return CUT_LATE;
-	/* Looked at as late as can be: the tool may have been killed since. */
-	if (channel_lost() || channel_state() != CHANNEL_IN_USE)
-		return CUT_ABANDONED;
-	return suspend_domain();
 }
 
-/* On all CPUs at once, interrupts off. */
-static int stand_still(void *data)
+static u64 limit_ns(void)
+{
+	return (u64)READ_ONCE(rendezvous_limit_ms) * NSEC_PER_MSEC;
+}
+
+static void lead(void *data)
 {
 	struct cut *c = data;
+	u64 took = sched_clock() - c->begun;
 
-	if (smp_processor_id() == cpumask_first(cpu_online_mask)) {
-		c->end = lead(c);
-		smp_store_release(&c->over, true);
-		return 0;
-	}
-	while (!smp_load_acquire(&c->over))
-		cpu_relax();
-	touch_softlockup_watchdog(); /* it may have been long */
+	count_rendezvous(took);
+	if (took > limit_ns())
+		c->end = CUT_LATE;
+	/* Looked at as late as can be: the tool may have been killed since. */
+	else if (channel_lost() || channel_state() != CHANNEL_IN_USE)
+		c->end = CUT_ABANDONED;
+	else
+		c->end = suspend_domain();
+}
+
+static void follow(void *data)
+{
+	const struct cut *c = data;
+
 	if (c->end == CUT_RESTORED)
 		revive_cpu();
-	return 0;
 }
 
 /*
- * Nobody to meet: what stop_machine() comes down to in a kernel built for one CPU. Its thread would
- * be one more to switch to and back from, and write pages that are then part of the checkpoint.
+ * In several attempts: a CPU that is waited for may itself wait for one that stands still here, in
+ * the kernel's own stop_machine().
  */
-static bool stand_still_alone(struct cut *c)
-{
-	unsigned long flags;
-	bool alone;
-
-	cpus_read_lock();
-	alone = num_online_cpus() == 1;
-	if (alone) {
-		local_irq_save(flags);
-		stand_still(c);
-		local_irq_restore(flags);
-	}
-	cpus_read_unlock();
-	return alone;
-}
-
 enum cut_end cut_make(void)
 {
-	struct cut c = {.begun = sched_clock(), .end = CUT_FAILED};
+	struct cut c = {.begun = sched_clock(), .end = CUT_LATE};
+	const struct rendezvous all = {.lead = lead, .follow = follow, .data = &c};
 
-	if (!stand_still_alone(&c))
-		stop_machine(stand_still, &c, cpu_online_mask);
+	while (!rendezvous_hold(&all, limit_ns() / ATTEMPTS)) {
+		u64 took = sched_clock() - c.begun;
+
+		if (took > limit_ns()) {
+			count_rendezvous(took);
+			break;
+		}
+		usleep_range(REST_US, 2 * REST_US);
+	}
 	return c.end;
 }

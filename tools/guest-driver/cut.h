@@ -12,7 +12,7 @@ enum cut_end {
 	CUT_RESTORED,  /* in another domain, whose clocks and channels are in order */
 	CUT_LATE,      /* not suspended: the CPUs took longer than rendezvous_limit_ms */
 	CUT_ABANDONED, /* not suspended: nobody would resume it */
-	CUT_FAILED,    /* not suspended: the CPUs could not be stopped, or Xen refused */
+	CUT_FAILED,    /* not suspended: Xen refused */
 };
 
 /* In task context, xenstore being drained. */

@@ -15,6 +15,7 @@
 #include "counters.h"
 #include "devices.h"
 #include "kernel.h"
+#include "rendezvous.h"
 #include "worker.h"
 
 static int check_domain(void)
@@ -36,13 +37,18 @@ static int __init remus_suspend_init(void)
 	err = devices_init();
 	if (err)
 		goto fail;
-	err = worker_start();
+	err = rendezvous_start();
 	if (err)
 		goto fail_devices;
+	err = worker_start();
+	if (err)
+		goto fail_rendezvous;
 	pr_info("version %s, listening on event channel %u\n", THIS_MODULE->version,
 		channel_port());
 	return 0;
 
+fail_rendezvous:
+	rendezvous_stop();
 fail_devices:
 	devices_exit();
 fail:
@@ -53,6 +59,7 @@ fail:
 static void __exit remus_suspend_exit(void)
 {
 	worker_stop();
+	rendezvous_stop();
 	devices_exit();
 	pr_info("unloaded after %lu checkpoints and %lu restores, whose longest rendezvous took "
 		"%lu us\n",

@@ -85,7 +85,7 @@ static void account(enum cut_end end)
 		break;
 	case CUT_LATE:
 		counters.late++;
-		pr_warn_once("a suspend was given up: the CPUs needed %lu us to come together\n",
+		pr_warn_once("a suspend was given up: the CPUs were not together after %lu us\n",
 			     counters.rendezvous_last_ns / 1000);
 		break;
 	case CUT_ABANDONED:
@@ -93,7 +93,7 @@ static void account(enum cut_end end)
 		pr_warn_once("a request was not obeyed: its sender has closed the channel\n");
 		break;
 	case CUT_FAILED:
-		pr_warn_once("the CPUs could not be stopped, or Xen did not suspend the domain\n");
+		pr_warn_once("Xen did not suspend the domain\n");
 		break;
 	}
 }

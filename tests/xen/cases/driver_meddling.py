@@ -68,6 +68,21 @@ def killed_while_suspended(scene):
     still_obeys(guest, first)
 
 
+def cpu_held(scene):
+    """Xen does not run one of two CPUs: a request is refused meanwhile, by a guest whose other CPU goes on."""
+    guest = scene.guest(vcpus=2)
+    lines = len(guest.log())
+    guest.suspender(SOME)
+    guest.must_run("A", f"hold_cpu {guest.domid()} 1 on")
+    try:
+        assert guest.meddler("refused")["refused"] == 1
+    finally:
+        guest.must_run("A", f"hold_cpu {guest.domid()} 1 off")
+    assert guest.counter("late") == 1 and guest.counter("checkpoints") == SOME
+    assert len(guest.log()) == lines + 1 and "not together" in guest.log()[-1], guest.log()
+    assert guest.suspender(SOME)["checkpoints"] == SOME
+
+
 def taken_up(guest):
     """Whether it was suspended and is not any more."""
     if guest.is_suspended():
@@ -111,4 +126,5 @@ def two_tools(scene):
 TESTS = [("a storm of requests does no harm", storm),
          ("a tool killed with the guest suspended, another takes it up", killed_while_suspended),
          (f"a tool killed at {KILLS} random instants", killed_at_random_instants),
+         ("a CPU that Xen does not run: no suspend, and the other goes on", cpu_held),
          ("two tools, xl save and a request to the kernel at once", two_tools)]

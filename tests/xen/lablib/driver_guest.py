@@ -13,7 +13,7 @@ from lablib.migration import migrate
 from lablib.protect import default_build
 from lablib.selfchecks import ANSWER_S, SelfChecks, numbers
 
-TOOLS = ("suspender", "meddler", "guest_avx")
+TOOLS = ("suspender", "meddler", "guest_avx", "hold_cpu")
 NODE = "device/suspend/event-channel"
 CAPABILITIES = "plain-resume restore refusal"
 PARAMETERS = "/sys/module/remus_suspend/parameters"

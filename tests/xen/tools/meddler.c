@@ -6,6 +6,7 @@
  *   leave    asks, awaits, and stays, with the guest suspended, until it is killed
  *   resume   resumes what was left
  *   intrude  COUNT times: resumes the guest as soon as somebody else has it suspended
+ *   refused  asks, and awaits an event in place of the suspend
  * Exits with 1 when the guest does not do what it should, 2 for any other trouble.
  */
 #include <unistd.h>
@@ -79,6 +80,19 @@ static void intrude(const struct channel *c, long count)
     }
 }
 
+static void refused(struct channel *c)
+{
+    struct pollfd event = {.fd = xenevtchn_fd(c->xce), .events = POLLIN};
+
+    channel_connect(c);
+    take_events(c, LOOK_MS); /* a new channel has one of its own */
+    ask(c);
+    if (poll(&event, 1, LIMIT_MS) != 1 || is_suspended(c))
+        die(1, "not refused within %d ms", LIMIT_MS);
+    printf("refused=1\n");
+    channel_disconnect(c);
+}
+
 static void obey(struct channel *c, const char *mode, long count)
 {
     if (strcmp(mode, "hangup") == 0)
@@ -91,6 +105,8 @@ static void obey(struct channel *c, const char *mode, long count)
         take_up(c);
     else if (strcmp(mode, "intrude") == 0)
         intrude(c, count);
+    else if (strcmp(mode, "refused") == 0)
+        refused(c);
     else
         die(2, "no mode %s", mode);
 }
