@@ -104,8 +104,11 @@ static void await_xenwatch(void)
 		unregister_xenbus_watch(&watch);
 }
 
+/* Before: the kernel's own suspend may still be at work in xenwatch, and no device know of it yet.
+ * After: a device is connected before the news that connected it has been dealt with. */
 bool devices_settled(void)
 {
+	await_xenwatch();
 	if (for_each_device(NULL, is_unconnected))
 		return false;
 	await_xenwatch();

@@ -2,6 +2,7 @@
 #ifndef REMUS_KERNEL_H
 #define REMUS_KERNEL_H
 
+#include <linux/mutex.h>
 #include <linux/notifier.h>
 #include <linux/percpu.h>
 #include <xen/interface/xen.h>
@@ -22,6 +23,7 @@ typedef u64 runstate_times[4]; /* by RUNSTATE_..., in ns */
 	X(xs_suspend_cancel, kernel_call)                                                          \
 	X(xs_resume, kernel_call)                                                                  \
 	X(xb_dev_generation_id, unsigned int *)                                                    \
+	X(xenwatch_mutex, struct mutex *)                                                          \
 	/* a new domain's memory areas, event channels, grants, timers */                          \
 	X(HYPERVISOR_shared_info, struct shared_info **)                                           \
 	X(xen_manage_runstate_time, kernel_call_int)                                               \

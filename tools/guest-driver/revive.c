@@ -53,6 +53,13 @@ static void forget_the_wait(void)
 	}
 }
 
+/* Its timers were set in the old domain. */
+void revive_cpu(void)
+{
+	kernel.tick_suspend_local();
+	kernel.tick_resume_local();
+}
+
 void revive_domain(const struct pvclock_wall_clock *wc)
 {
 	bool stopped = stop_clocks(wc);
@@ -67,20 +74,14 @@ void revive_domain(const struct pvclock_wall_clock *wc)
 	kernel.xen_timer_resume();
 	if (stopped)
 		syscore_resume();
+	else
+		revive_cpu();
 	devices_hold_disks();
 }
 
-/* Its timers were set in the old domain. */
-void revive_cpu(void)
-{
-	kernel.tick_suspend_local();
-	kernel.tick_resume_local();
-}
-
-void revive_rest(void)
+void revive_xenstore(void)
 {
 	kernel.xen_console_resume();
 	raw_notifier_call_chain(kernel.xen_resume_notifier, 0, NULL);
 	kernel.xs_resume();
-	devices_reconnect();
 }

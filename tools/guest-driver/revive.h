@@ -19,7 +19,7 @@
 void revive_domain(const struct pvclock_wall_clock *wc);
 /* In the rendezvous, on each of the other CPUs, after revive_domain. */
 void revive_cpu(void);
-/* In the worker, when all CPUs run again: xenstore, console and devices. */
-void revive_rest(void);
+/* In the worker, when all CPUs run again: console and xenstore. The devices are devices.h's. */
+void revive_xenstore(void);
 
 #endif

@@ -57,19 +57,27 @@ static void resume_xenstore(void)
 	preempt_enable();
 }
 
+/*
+ * The kernel's own suspend runs in xenwatch: not meanwhile, for of two that had both called
+ * xs_suspend() neither could go on after a restore. Nor is a frontend cut in the middle of news.
+ */
 static enum cut_end suspend(void)
 {
 	u64 begun = sched_clock();
 	enum cut_end end;
 
 	counters.wake_ns += begun - asked_at;
+	mutex_lock(kernel.xenwatch_mutex);
 	kernel.xs_suspend();
 	counters.drain_ns += sched_clock() - begun;
 	end = cut_make();
 	if (end == CUT_RESTORED)
-		revive_rest();
+		revive_xenstore();
 	else
 		resume_xenstore();
+	mutex_unlock(kernel.xenwatch_mutex);
+	if (end == CUT_RESTORED)
+		devices_reconnect();
 	return end;
 }
 
@@ -188,6 +196,12 @@ static void end(void)
 	channel_close();
 }
 
+void worker_stop(void)
+{
+	xen_resume_notifier_unregister(&resume_notice);
+	end();
+}
+
 int worker_start(void)
 {
 	int err;
@@ -197,16 +211,9 @@ int worker_start(void)
 		return PTR_ERR(task);
 	sched_set_fifo(task);
 	get_task_struct(task);
+	xen_resume_notifier_register(&resume_notice);
 	err = begin();
 	if (err)
-		end();
-	else
-		xen_resume_notifier_register(&resume_notice);
+		worker_stop();
 	return err;
-}
-
-void worker_stop(void)
-{
-	xen_resume_notifier_unregister(&resume_notice);
-	end();
 }
