@@ -58,9 +58,10 @@ class Chart:
             y = self.y(top * i / 5, top)
             self.line(LEFT, y, WIDTH - RIGHT, y, "#ddd")
             self.write(LEFT - 6, y + 4, number(top * i / 5), "end")
+        step = min(150, (WIDTH - LEFT) // max(len(self.series), 1))
         for i, (name, _, _) in enumerate(self.series):
-            self.box(LEFT + i * 150, 38, 12, 12, COLOURS[i])
-            self.write(LEFT + i * 150 + 18, 49, name, "start")
+            self.box(LEFT + i * step, 38, 12, 12, COLOURS[i])
+            self.write(LEFT + i * step + 18, 49, name, "start")
 
     def text(self):
         self.out = []

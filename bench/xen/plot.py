@@ -13,8 +13,10 @@ from results import load  # noqa: E402
 from table import STOCK, medians, of  # noqa: E402
 
 SIDES = (("remus", "remus"), ("xl-remus", "xl remus"))
-WAYS = (("stock kernel", {"side": "remus", "suspend": "cooperative"}), ("driver", {"side": "remus", "suspend": "driver"}),
-        ("bare pause", {"side": "bare", "suspend": "driver"}))
+STOCK_KERNEL, DRIVER, BARE, XL_STOCK, XL_DRIVER = (
+    ("stock kernel", {"side": "remus", "suspend": "cooperative"}), ("driver", {"side": "remus", "suspend": "driver"}),
+    ("bare pause", {"side": "bare", "suspend": "driver"}), ("xl remus, stock", {"side": "xl-remus", "suspend": "cooperative"}),
+    ("xl remus, driver", {"side": "xl-remus", "suspend": "driver"}))
 
 
 def only(lines, **fields):
@@ -61,23 +63,43 @@ def rate(lines):
                       [(title, side, figure) for side, title in reversed(SIDES)])
 
 
-def ways_chart(lines, title, unit, figure):
-    """How an idle guest of one vCPU is stopped, for each interval."""
-    intervals = sorted(distinct(lines, "epoch_ms"))
-    chart = svg.Bars(title, unit, [f"{ms} ms" for ms in intervals], "epoch asked, idle guest")
-    for name, fields in WAYS:
-        found = [next(iter(of(lines, "xen-costs", vcpus=1, workload="idle", epoch_ms=ms, **fields)), None) for ms in intervals]
+def ways_chart(lines, title, unit, figure, ways):
+    """How an idle guest is stopped, for each number of CPUs and interval."""
+    groups = [(vcpus, ms) for vcpus in sorted(distinct(lines, "vcpus")) for ms in sorted(distinct(lines, "epoch_ms"))]
+    chart = svg.Bars(title, unit, [f"{vcpus}/{ms}" for vcpus, ms in groups], "vCPUs / epoch asked in ms, idle guest")
+    for name, fields in ways:
+        found = [next(iter(of(lines, "xen-costs", vcpus=vcpus, workload="idle", epoch_ms=ms, **fields)), None)
+                 for vcpus, ms in groups]
         chart.add(name, [figure(line) if line else None for line in found])
     return chart
 
 
+def whole(line):
+    return quartiles(line["pause_us"], 1e-3)
+
+
 def stops(lines):
-    return ways_chart(lines, "Whole pause, by the way to stop (deterministic emulation)", "milliseconds",
-                      lambda line: quartiles(line["pause_us"], 1e-3))
+    return ways_chart(lines, "Whole pause, by the way to stop (deterministic emulation)", "milliseconds", whole,
+                      (STOCK_KERNEL, DRIVER, BARE))
+
+
+def limit(lines):
+    return ways_chart(lines, "Whole pause with the driver, and the least there is", "milliseconds", whole, (DRIVER, BARE))
+
+
+def handshakes(lines):
+    return ways_chart(lines, "Handshake, by the way to stop", "milliseconds",
+                      lambda line: quartiles(line["wait_us"], 1e-3), (STOCK_KERNEL, DRIVER, XL_STOCK, XL_DRIVER))
 
 
 def pages(lines):
-    return ways_chart(lines, "Pages dirtied per epoch, by the way to stop", "pages", lambda line: (line["pages"],) * 3)
+    return ways_chart(lines, "Pages dirtied per epoch, by the way to stop", "pages", lambda line: (line["pages"],) * 3,
+                      (STOCK_KERNEL, DRIVER, BARE, XL_STOCK, XL_DRIVER))
+
+
+def made(lines):
+    return ways_chart(lines, "Epochs per second, by the way to stop", "epochs/s", lambda line: (line["epochs_per_s"],) * 3,
+                      (STOCK_KERNEL, DRIVER, XL_STOCK, XL_DRIVER))
 
 
 def ends_chart(lines, title, unit, series):
@@ -103,7 +125,7 @@ def trips(lines):
                        for p in ("p50", "p99")])
 
 
-CHARTS = {"xen-" + f.__name__: f for f in (pause, octets, rate, stops, pages, failover, trips)}
+CHARTS = {"xen-" + f.__name__: f for f in (pause, octets, rate, stops, limit, handshakes, pages, made, failover, trips)}
 
 
 if __name__ == "__main__":
