@@ -125,42 +125,6 @@ static void node_that_changes_all_the_time_is_given_up(void **state)
     assert_int_equal(xen_stop(&w->v.vm, 100, &err), 0);
 }
 
-static void silent_driver_is_given_up(void **state)
-{
-    struct world *w = *state;
-    struct err err;
-
-    for (int i = 0; i < 5; i++) {
-        assert_true(w->v.suspend.now.driver);
-        fails_to_stop(w);
-    }
-    assert_false(w->v.suspend.now.driver);
-    assert_true(w->v.suspend.now.failed);
-    fake.guest = fake_suspend;
-    fails_to_stop(w); /* it may have been just about to */
-    assert_int_equal(fake.asked_kernel, 0);
-    w->v.suspend.late_until = (struct mono){0};
-    assert_int_equal(xen_stop(&w->v.vm, 100, &err), 0);
-    assert_int_equal(fake.asked_kernel, 1);
-}
-
-static void driver_of_a_paused_guest_is_not_to_blame(void **state)
-{
-    struct world *w = *state;
-    struct err err;
-
-    fake.flags |= XEN_DOMINF_paused;
-    for (int i = 0; i < 20; i++)
-        fails_to_stop(w);
-    assert_true(w->v.suspend.now.driver);
-    assert_int_equal(fake.asked_driver, 1);
-    fake.flags = 0;
-    fake_suspend();
-    assert_int_equal(xen_stop(&w->v.vm, 1, &err), 0);
-    assert_int_equal(xen_resume(&w->v.vm, &err), 0);
-    assert_int_equal(fake.resumed_plain, 1);
-}
-
 static void what_xen_does_not_tell_is_no_end(void **state)
 {
     struct world *w = *state;
@@ -264,8 +228,6 @@ int main(void)
         KERNEL(request_of_a_killed_agent_is_made_again),
         KERNEL(request_is_made_when_the_others_is_taken),
         KERNEL(node_that_changes_all_the_time_is_given_up),
-        DRIVER(silent_driver_is_given_up),
-        DRIVER(driver_of_a_paused_guest_is_not_to_blame),
         KERNEL(what_xen_does_not_tell_is_no_end),
         KERNEL(ends_are_told_apart),
         KERNEL(crash_is_none_of_what_is_started_anew),

@@ -5,8 +5,6 @@
 
 /* The event may be lost to another subscriber of the channel: then this finds the state. */
 #define LOOK_MS 50
-/* Stops in a row that a driver may miss: more than a busy host makes it miss. */
-#define FAILURES_MAX 5
 /* How often it is looked whether the kernel has taken another tool's request. */
 #define TAKEN_MS 5
 
@@ -69,8 +67,8 @@ static int not_stopped(struct xen_vm *v, bool refused, int timeout_ms, struct er
     bool asked = s->late;
     if (refused || (asked && xen_suspend_take_back(v)))
         s->late = false;
-    if (s->now.driver && !s->paused && ++s->failures >= FAILURES_MAX)
-        xen_suspend_give_up(v);
+    if (s->now.driver)
+        xen_suspend_driver_failed(v);
     errno = ETIMEDOUT;
     if (refused)
         return err_set(err, "give its CPUs a host's each",
@@ -98,7 +96,8 @@ int xen_stop(struct hv_vm *vm, int timeout_ms, struct err *err)
     if (seen != XEN_SUSPENDED)
         return not_stopped(v, seen == XEN_REFUSED, timeout_ms, err);
     v->suspend.late = false;
-    v->suspend.failures = 0;
+    if (v->suspend.now.driver)
+        xen_suspend_driver_obeyed(v);
     xen_rest_stopped(v);
     return 0;
 }

@@ -57,6 +57,8 @@ int xen_suspend_ask(struct xen_vm *v)
     s->late_until = mono_add(mono_now(), KERNEL_TRIES_S * NS_PER_S);
     s->late = true;
     s->by_driver = s->now.driver;
+    if (s->by_driver)
+        xen_suspend_driver_asked(v);
     return 1;
 }
 

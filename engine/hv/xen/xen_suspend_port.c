@@ -100,7 +100,6 @@ static void use_driver(struct xen_vm *v, const struct xen_driver_choice *c)
     s->late = s->by_driver = false;
     s->plain = c->plain && s->watched;
     s->refuses = c->refuses;
-    s->failures = 0;
     s->now = (struct hv_suspend_now){.driver = true};
     strcpy(s->now.version, c->version);
 }
@@ -114,7 +113,7 @@ static void doubt(struct xen_vm *v)
     s->late_until = mono_add(mono_now(), HUNG_UP_MS * NS_PER_MS);
 }
 
-static void use_kernel(struct xen_vm *v, bool failed, const char *why)
+void xen_suspend_use_kernel(struct xen_vm *v, bool failed, const char *why)
 {
     struct xen_suspend *s = &v->suspend;
     char path[XEN_PATH_MAX];
@@ -158,23 +157,20 @@ void xen_suspend_review(struct xen_vm *v)
 
     s->changed = false;
     s->reviewed = mono_now();
+    s->trust = (struct xen_trust){.since = s->reviewed};
     if (!c.use)
-        use_kernel(v, false, c.why);
+        xen_suspend_use_kernel(v, false, c.why);
     else if ((s->guest_port == c.port && s->now.driver && !xen_suspend_hung_up(v)) ||
              connect_to(v, c.port) == 0)
         use_driver(v, &c);
     else
-        use_kernel(v, true, "the guest's driver has closed the event channel that it names");
-}
-
-void xen_suspend_give_up(struct xen_vm *v)
-{
-    use_kernel(v, true, "the guest's driver did not suspend it several times in a row");
+        xen_suspend_use_kernel(v, true,
+                               "the guest's driver has closed the event channel that it names");
 }
 
 void xen_suspend_hang_up(struct xen_vm *v)
 {
-    use_kernel(v, false, "protection ends");
+    xen_suspend_use_kernel(v, false, "protection ends");
 }
 
 int xen_suspend_open(struct xen_vm *v, enum hv_suspend suspend, struct err *err)

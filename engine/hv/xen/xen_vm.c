@@ -34,11 +34,6 @@ static int map_memory(struct xen_vm *v, struct err *err)
     return xen_mem_map_all(v->x, v->domid, &v->mem, err);
 }
 
-const struct hv_suspend_now *xen_suspend_now(struct hv_vm *vm)
-{
-    return &xen_vm_of(vm)->suspend.now;
-}
-
 int xen_attach(struct hv *hv, const struct uuid *uuid, enum hv_suspend suspend, struct hv_vm **ret,
                struct err *err)
 {

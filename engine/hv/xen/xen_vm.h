@@ -7,6 +7,16 @@
 
 /** A VM under capture, as the files of the primary side share it. */
 
+/** How well a driver answers: one that does not is given up, and tried again now and then. */
+struct xen_trust {
+    struct mono asked; /* or since it can answer */
+    unsigned missed;   /* stops that the request has not been answered in */
+    unsigned failures; /* requests in a row that the driver has not obeyed in time */
+    bool given_up, on_trial;
+    struct mono since, again; /* it is used; it is tried again */
+    int64_t pause_s;          /* before that */
+};
+
 /** How it is stopped; Xen raises `port` when the domain has suspended. */
 struct xen_suspend {
     enum hv_suspend wanted;
@@ -22,11 +32,12 @@ struct xen_suspend {
     bool plain;          /* the driver tells a cancelled suspend by itself */
     bool late;           /* it was asked, has not suspended, and may yet */
     struct mono late_until;
-    bool paused;       /* when last looked at: it cannot answer */
-    bool refuses;      /* the driver says so when it does not suspend */
-    bool by_driver;    /* the driver was asked since the last resume */
-    unsigned failures; /* stops in a row that the driver has missed */
-    bool changed;      /* what the driver says of itself; to be reviewed while nothing is asked */
+    bool paused;    /* when last looked at: it cannot answer */
+    bool refuses;   /* the driver says so when it does not suspend */
+    bool by_driver; /* the driver was asked since the last resume */
+    struct xen_trust trust;
+    struct hv_suspend_now before; /* told while the driver is on trial */
+    bool changed; /* what the driver says of itself; to be reviewed while nothing is asked */
     struct mono reviewed;
     struct mono kernel_until; /* until then the kernel may obey an earlier request, or another's */
     unsigned driver_events,
@@ -106,8 +117,8 @@ void xen_suspend_close(struct xen_vm *v);
 void xen_suspend_subscribe(const struct xen_vm *v, bool us);
 /** Goes by what the driver now says of itself; VM running, nothing asked. */
 void xen_suspend_review(struct xen_vm *v);
-/** The driver is not used any more until it says something new. */
-void xen_suspend_give_up(struct xen_vm *v);
+/** The kernel is asked from now on; `failed`: although there is a driver. `why` is a literal. */
+void xen_suspend_use_kernel(struct xen_vm *v, bool failed, const char *why);
 /** The channel to the driver, which is in use, is closed: what it has not obeyed by then it will
  * not, but for what it was just about to. */
 void xen_suspend_hang_up(struct xen_vm *v);
@@ -140,6 +151,15 @@ bool xen_suspend_late(const struct xen_vm *v);
 bool xen_suspend_asked(struct xen_vm *v);
 /** True when the guest had not seen the request and will not see it any more. */
 bool xen_suspend_take_back(struct xen_vm *v);
+
+/* ---- xen_suspend_trust.c: whether the driver does what it is asked ---- */
+
+/** A request to it was made; a stop is over and it has suspended, or has not. */
+void xen_suspend_driver_asked(struct xen_vm *v);
+void xen_suspend_driver_obeyed(struct xen_vm *v);
+void xen_suspend_driver_failed(struct xen_vm *v);
+/** Tries one again that was given up, if it is time; VM running, nothing asked. */
+void xen_suspend_try_again(struct xen_vm *v);
 
 /* ---- xen_suspend.c ---- */
 

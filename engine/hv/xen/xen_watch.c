@@ -81,8 +81,12 @@ static void review_driver(struct xen_vm *v)
     const struct xen_suspend *s = &v->suspend;
     int64_t ms = mono_sub(mono_now(), s->reviewed) / NS_PER_MS;
 
-    if (s->changed && !v->vm.stopped && !xen_suspend_late(v) && ms >= REVIEW_MS)
+    if (v->vm.stopped || xen_suspend_late(v) || ms < REVIEW_MS)
+        return;
+    if (s->changed)
         xen_suspend_review(v);
+    else
+        xen_suspend_try_again(v);
 }
 
 /*
