@@ -6,7 +6,6 @@ import random
 import shutil
 import subprocess
 import tempfile
-import time
 from pathlib import Path
 
 import tap
@@ -14,6 +13,7 @@ from lablib import images
 from lablib.laboratory import Laboratory, check_memory
 from lablib.layout import LabError, Unavailable
 from lablib.machine import Mode
+from lablib.waiting import poll
 
 PATIENCE_S = 240
 POLL_S = 0.2
@@ -22,10 +22,8 @@ TOOLS = ("ip", "unshare", "dpkg-deb")
 
 def until(what, check, patience_s=PATIENCE_S):
     """Polls until `check()` is true, and returns its value."""
-    deadline = time.monotonic() + patience_s
-    while not (value := check()):
-        assert time.monotonic() < deadline, f"not within {patience_s} s: {what}"
-        time.sleep(POLL_S)
+    value = poll(check, patience_s, POLL_S)
+    assert value, f"not within {patience_s} s: {what}"
     return value
 
 

@@ -6,11 +6,11 @@ import os
 import shlex
 import socket
 import subprocess
-import time
 from pathlib import Path
 
 from lablib import transfer
 from lablib.layout import GUEST_IP, HOSTS, NUMBERED_PORT, SOURCES, LabError, host_ip
+from lablib.waiting import poll
 
 DAEMONS = ("remusd", "backupd")
 PROGRAMS = (*DAEMONS, "remusctl")
@@ -207,9 +207,7 @@ class Protection:
     @staticmethod
     def until(what, check, limit_s):
         """Polls until `check()` is true, and returns its value."""
-        deadline = time.monotonic() + limit_s
-        while not (value := check()):
-            if time.monotonic() > deadline:
-                raise LabError(f"not within {limit_s} s: {what}")
-            time.sleep(POLL_S)
+        value = poll(check, limit_s, POLL_S)
+        if not value:
+            raise LabError(f"not within {limit_s} s: {what}")
         return value
