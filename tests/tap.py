@@ -4,18 +4,20 @@
 import os
 import re
 import sys
+import time
 import traceback
 
 PLAN = re.compile(r"^1\.\.(\d+)\s*(#\s*skip\b.*)?$", re.IGNORECASE)
 POINT = re.compile(r"^(not )?ok\b\s*\d*\s*(?:-\s*)?(.*)$")
+TOOK = re.compile(r"^# took ([\d.]+) s: (.*)$")
 SKIP = re.compile(r"#\s*skip\b:?\s*(.*)$", re.IGNORECASE)
 
 
 class Results:
-    """passed, skipped: names; failed: (name, why) pairs."""
+    """passed, skipped: names; failed: (name, why) pairs; took: (seconds, name) pairs, where a program says so."""
 
     def __init__(self):
-        self.passed, self.failed, self.skipped = [], [], []
+        self.passed, self.failed, self.skipped, self.took = [], [], [], []
         self.planned, self.has_plan = 0, False
 
     def points(self):
@@ -26,7 +28,7 @@ def parse(text):
     """Results of one program's standard output; several plans (test groups) add up."""
     results = Results()
     for line in text.splitlines():
-        plan, point = PLAN.match(line), POINT.match(line)
+        plan, point, took = PLAN.match(line), POINT.match(line), TOOK.match(line)
         if plan:
             results.has_plan = True
             results.planned += int(plan.group(1))
@@ -35,6 +37,8 @@ def parse(text):
                 results.skipped.append(SKIP.search(plan.group(2)).group(1) or "everything")
         elif point:
             add_point(results, point)
+        elif took:
+            results.took.append((float(took.group(1)), took.group(2)))
     return results
 
 
@@ -65,6 +69,7 @@ def run(tests):
     print(f"1..{len(tests)}", flush=True)
     failures = 0
     for number, (name, function) in enumerate(tests, 1):
+        started = time.monotonic()
         try:
             function()
             print(f"ok {number} - {name}", flush=True)
@@ -75,5 +80,6 @@ def run(tests):
             for line in traceback.format_exc().splitlines():
                 print(f"# {line}")
             print(f"not ok {number} - {name}", flush=True)
+        print(f"# took {time.monotonic() - started:.1f} s: {name}", flush=True)
     sys.stdout.flush()
     return 1 if failures else 0
