@@ -57,11 +57,11 @@ def end_tool(guest):
     print(f"# {text}", flush=True)
 
 
-def unloaded_under_traffic(scene, times=UNLOADS):
+def unloaded_under_traffic(scene):
     """While a tool suspends the guest as fast as it can."""
     guest = scene.guest()
     first = guest.load()
-    for _ in range(times):
+    for _ in range(UNLOADS):
         start_tool(guest)
         guest.run("rmmod remus_suspend")
         status, text = tool_said(guest)

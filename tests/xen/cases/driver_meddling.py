@@ -123,7 +123,8 @@ def two_tools(scene):
     still_obeys(guest, first)
 
 
-TESTS = [("a storm of requests does no harm", storm),
+TESTS = [("requests whose sender hangs up are not obeyed", hangups),
+         ("a storm of requests does no harm", storm),
          ("a tool killed with the guest suspended, another takes it up", killed_while_suspended),
          (f"a tool killed at {KILLS} random instants", killed_at_random_instants),
          ("a CPU that Xen does not run: no suspend, and the other goes on", cpu_held),

