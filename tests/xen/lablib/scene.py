@@ -144,7 +144,7 @@ class Scene(Fixture):
         self.protection.install()
         self.protection.start(detector_ceiling_ms=CEILING_MS)
         self.settings = self.protection.settings
-        self.protection.guest(vlan=GUEST_VLAN, **guest)
+        self.protection.guest(vlan=GUEST_VLAN, **({"tsc": "native"} | guest))
 
     def bring(self, host, tool):
         """A program of tests/xen/tools, onto the path there."""
