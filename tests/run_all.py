@@ -25,8 +25,8 @@ import tap
 ROOT = Path(__file__).resolve().parent.parent
 LIMIT_S = {"unit": 60, "fuzz": 120, "process": 300, "lint": 600, "xen": 1500}
 SLOWEST_SHOWN = 10
-# Process tests wait for timers and each other: four on two processors keep these busy for half of the time.
-WAITERS_PER_WORKER = 2
+# Process tests wait for timers and each other: six on two processors keep these busy for half of the time.
+WAITERS_PER_WORKER = 3
 LAB_UNAVAILABLE = 77  # exit status of tests/xen/lab
 CANNOT_RUN = 77  # exit status of a unit test's program that has said why, and nothing else
 LAB_MB = 4096  # two hosts, their emulators, and snapshots in the page cache
@@ -187,7 +187,7 @@ def run_phase(name, jobs, build, factor, width, **settings):
     return outcomes
 
 
-def run_jobs(jobs, build, factor, workers, labs):
+def run_jobs(jobs, build, factor, workers, waiters, labs):
     """Light ones first, then process tests, which wait for most of their time, last what boots hosts."""
     light = [j for j in jobs if j.kind not in ("process", "xen")]
     process = [j for j in jobs if j.kind == "process"]
@@ -195,8 +195,7 @@ def run_jobs(jobs, build, factor, workers, labs):
     with concurrent.futures.ThreadPoolExecutor(1) as aside:
         laboratory = aside.submit(make_laboratory) if xen else None
         outcomes = run_phase("light tests", light, build, factor, workers)
-        outcomes += run_phase("process tests", [j for j in process if not j.alone], build, factor,
-                              workers * WAITERS_PER_WORKER)
+        outcomes += run_phase("process tests", [j for j in process if not j.alone], build, factor, workers * waiters)
         outcomes += run_phase("process tests, one at a time", [j for j in process if j.alone], build, factor, 1)
         outcomes += run_xen_jobs(xen, build, factor, labs, laboratory)
     return once_more(outcomes, build, factor)
@@ -295,6 +294,8 @@ def main():
     parser.add_argument("--no-xen", action="store_true", help="without the tests on emulated Xen hosts")
     parser.add_argument("--on-request", action="store_true", help="also the tests that take many minutes")
     parser.add_argument("--workers", type=int, default=2, help="tests at a time (default 2)")
+    parser.add_argument("--waiters", type=int, default=WAITERS_PER_WORKER,
+                        help=f"process tests at a time for each of these (default {WAITERS_PER_WORKER})")
     parser.add_argument("--labs", type=int, default=2, help="laboratories of Xen hosts at a time (default 2)")
     parser.add_argument("--time-factor", type=float, default=1, help="multiplies every time limit")
     args = parser.parse_args()
@@ -307,7 +308,8 @@ def main():
         return 0
     unasked = [] if args.on_request else [job for job in jobs if job.on_request]
     jobs = [job for job in jobs if job not in unasked]
-    return summary(run_jobs(jobs, Path(args.build).resolve(), args.time_factor, args.workers, args.labs), unasked)
+    return summary(run_jobs(jobs, Path(args.build).resolve(), args.time_factor, args.workers, args.waiters, args.labs),
+                   unasked)
 
 
 if __name__ == "__main__":
