@@ -101,23 +101,6 @@ static void event_that_another_has_taken_is_not_needed(void **state)
     assert_int_equal(fake.heard, 0);
 }
 
-/* Then a plain resume might be of a guest that its kernel has suspended. */
-static void kernel_that_is_not_watched_forbids_a_plain_resume(void **state)
-{
-    struct world *w = *state;
-    struct err err;
-
-    fake.no_watch = true;
-    load_driver(PLAIN);
-    xen_suspend_review(&w->v);
-    assert_true(w->v.suspend.now.driver);
-    fake.guest = fake_suspend;
-    stop(w);
-    assert_int_equal(xen_resume(&w->v.vm, &err), 0);
-    assert_int_equal(fake.resumed_plain, 0);
-    assert_int_equal(fake.resumed_fast, 1);
-}
-
 /* ---- events without a meaning ---- */
 
 /* As the daemon does when the channel wakes it between two checkpoints. */
@@ -225,7 +208,6 @@ int main(void)
         KERNEL(stop_waits_for_the_event),
         DRIVER(stop_waits_for_the_event),
         KERNEL(event_that_another_has_taken_is_not_needed),
-        KERNEL(kernel_that_is_not_watched_forbids_a_plain_resume),
         KERNEL(events_without_end_are_not_listened_to),
         KERNEL(events_without_end_are_told_once),
         KERNEL(guest_stops_after_events_without_end),

@@ -12,6 +12,7 @@ NODE = "/local/domain/$(xl domid guest)/device/suspend/event-channel"
 NOBODYS_PORT = 777
 CALM_MS = 1000  # an emulated guest that is stopped all the time has little left for its clients
 EPOCHS_BEFORE = 5
+SAVE_LIMIT_S = 200
 
 
 def guest(scene, command):
@@ -102,6 +103,27 @@ def only_when_wanted(scene):
     assert checkpoints(scene) == 0
 
 
+def gone_though_wanted(scene):
+    """`driver` was asked for: without one the guest stays protected, and that is said to be a lack."""
+    with_driver(scene)
+    talk = scene.talk()
+    guest(scene, UNLOAD)
+    stopped_by(scene, "cooperative", "no driver", degraded=True)
+    guest(scene, LOAD)
+    stopped_by(scene, "driver")
+    goes_on(scene, talk)
+
+
+def given_back(scene):
+    """Xen's own tools are told again when the guest suspends, also when its driver has gone since."""
+    p = with_driver(scene)
+    talk = scene.talk()
+    p.unprotect()
+    guest(scene, UNLOAD)
+    p.must_run("A", "xl save -c guest /run/guest.save", SAVE_LIMIT_S)
+    goes_on(scene, talk)
+
+
 def lies(scene):
     """The node names a channel that is none."""
     p = scene.ready()
@@ -127,4 +149,6 @@ def fails(scene):
 
 TESTS = [("driver is refused where there is none, cooperative does not use one", only_when_wanted),
          ("a node that names no channel: told, and the kernel is asked", lies),
-         ("a driver that refuses is given up, and used again when loaded anew", fails)]
+         ("a driver that refuses is given up, and used again when loaded anew", fails),
+         ("suspend=driver: the driver is unloaded while protected", gone_though_wanted),
+         ("unprotected, then the driver is unloaded: xl save is told when the guest has suspended", given_back)]
