@@ -1,6 +1,7 @@
 # SPDX-License-Identifier: GPL-2.0-or-later
 """By what a protected guest is stopped: its kernel, or the driver in it, which may come, go, fail and lie."""
 
+from lablib import kernel_log
 from lablib.fixture import until
 from lablib.layout import LabError
 from lablib.scene import Strike
@@ -46,10 +47,22 @@ def stopped_by(scene, mode, why="", degraded=False):
     return status
 
 
+def check_log(scene):
+    """Of the guest's kernel, in which the driver was loaded."""
+    kernel_log.check(lambda command: guest(scene, command))
+
+
 def goes_on(scene, talk):
     talk.more()
     talk.finish()
     scene.check_memory()
+    check_log(scene)
+
+
+def works_at_backup(scene):
+    """The driver is back, its kernel's log as it should be."""
+    until("it is published there", lambda: scene.protection.must_run("B", f"xenstore-read {NODE}").strip())
+    check_log(scene)
 
 
 def struck_while_suspended(scene, action):

@@ -5,7 +5,7 @@ stays as it is, until somebody resumes it.
 
 import re
 
-from cases.suspend import UNLOAD, guest, struck_while_suspended
+from cases.suspend import UNLOAD, check_log, guest, struck_while_suspended, works_at_backup
 from lablib import dom0_python
 from lablib.fixture import until
 from lablib.layout import SOURCES
@@ -39,6 +39,7 @@ def taken_over(scene):
     until("what was left is destroyed", lambda: scene.domains("A") == [])
     scene.check_memory()
     scene.runs_at("B")
+    works_at_backup(scene)
 
 
 def by_hand(scene):
@@ -61,6 +62,7 @@ def by_hand(scene):
     guest(scene, UNLOAD)
     p.must_run("A", "xl save -c guest /run/guest.save", SAVE_LIMIT_S)
     scene.check_memory()
+    check_log(scene)
 
 
 TESTS = [("remusd is killed for good while the driver holds the guest suspended: B takes over", taken_over),
