@@ -4,6 +4,9 @@
 import re
 
 TROUBLE = ("WARNING:", "BUG:", "Call Trace", "blocked for more than", "rcu: INFO", "soft lockup")
+# A report of the kernel's, and a word in those that the emulated CPU causes with or without the driver (README.md, AVX).
+REPORT = re.compile(r"^.*-\[ cut here \]-.*\n(?:.*\n)*?.*-\[ end trace .*$", re.MULTILINE)
+EMULATED = "Bad FPU state detected"
 # The kernel itself says of a module that it is not one of its own.
 DRIVERS = re.compile(r"\] remus_suspend: (?!.*\btaint)(.*)")
 LOADED, RESTORED, UNLOADED = "version ", "restored; listening on ", "unloaded after "
@@ -46,8 +49,9 @@ def check_loaded(life, counters):
 
 def check_no_trouble(log):
     """Since the driver was loaded: of the emulated CPU the kernel may warn while it boots."""
-    lines = log[log.index(f"remus_suspend: {LOADED}"):].splitlines()
-    bad = [line for line in lines if any(word in line for word in TROUBLE)]
+    since = log[log.index(f"remus_suspend: {LOADED}"):]
+    known = REPORT.sub(lambda report: "" if EMULATED in report[0] else report[0], since)
+    bad = [line for line in known.splitlines() if any(word in line for word in TROUBLE)]
     assert not bad, bad
 
 
