@@ -266,8 +266,9 @@ def summary(outcomes, unasked):
     print("\nslowest:")
     for outcome in sorted(outcomes, key=lambda o: -o.seconds)[:SLOWEST_SHOWN]:
         print(f"  {outcome.seconds:8.1f} s  {outcome.job.name}")
-    print("slowest cases:")
     took = [(seconds, o.job.name, name) for o in outcomes for seconds, name in o.results.took]
+    if took:
+        print("slowest cases:")
     for seconds, job, name in sorted(took, reverse=True)[:SLOWEST_SHOWN]:
         print(f"  {seconds:8.1f} s  {job}: {name}")
     skipped = [(o.job.name, n) for o in outcomes for n in o.results.skipped]
