@@ -1,7 +1,7 @@
 #!/usr/bin/env python3
 # SPDX-License-Identifier: GPL-2.0-or-later
 # time-limit-s: 1500
-"""The network of a guest that is protected between two emulated Xen hosts."""
+"""The network of a guest that is protected between two emulated Xen hosts, stopped by its driver."""
 
 import sys
 from pathlib import Path
@@ -14,4 +14,4 @@ from cases import network  # noqa: E402
 from lablib.scene import run_cases  # noqa: E402
 
 if __name__ == "__main__":
-    sys.exit(run_cases(network.TESTS))
+    sys.exit(run_cases(network.TESTS, driver=1))

@@ -1,7 +1,7 @@
 #!/usr/bin/env python3
 # SPDX-License-Identifier: GPL-2.0-or-later
 # time-limit-s: 1500
-"""What cannot be protected between two emulated Xen hosts, and guests that change while they are protected."""
+"""What cannot be protected between two emulated Xen hosts, and guests, with the driver, that change while they are."""
 
 import sys
 from pathlib import Path
@@ -14,4 +14,4 @@ from cases import bad_input  # noqa: E402
 from lablib.scene import run_cases  # noqa: E402
 
 if __name__ == "__main__":
-    sys.exit(run_cases(bad_input.TESTS))
+    sys.exit(run_cases(bad_input.TESTS, driver=1))

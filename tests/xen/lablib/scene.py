@@ -82,8 +82,10 @@ class Strike:
 
 
 class Scene(Fixture):
-    def __init__(self):
+    def __init__(self, **guest):
+        """guest: keys of dom0/lab-guest, for the usual one."""
         super().__init__()
+        self.usual = {"tsc": "native"} | guest
         self.talks, self.protection, self.settings = [], None, {}
 
     def run(self, case):
@@ -144,7 +146,7 @@ class Scene(Fixture):
         self.protection.install()
         self.protection.start(detector_ceiling_ms=CEILING_MS)
         self.settings = self.protection.settings
-        self.protection.guest(vlan=GUEST_VLAN, **({"tsc": "native"} | guest))
+        self.protection.guest(vlan=GUEST_VLAN, **(self.usual | guest))
 
     def bring(self, host, tool):
         """A program of tests/xen/tools, onto the path there."""
@@ -222,7 +224,7 @@ class Scene(Fixture):
         until("protected again", agreed)
 
 
-def run_cases(cases):
+def run_cases(cases, **guest):
     """The main program of a test: pairs of a name and a function of the scene. Returns the exit status."""
-    scene = Scene()
+    scene = Scene(**guest)
     return scene.run_tests([(name, functools.partial(scene.run, case)) for name, case in cases])
