@@ -10,12 +10,14 @@ import os
 from cases import driver_moves
 from lablib import kernels
 from lablib.fixture import at_random, until
+from lablib.layout import ECHO_PORT, GUEST_IP
 from lablib.protect import Protection
 
 CHECKPOINTS, SNAPSHOTS, RESTORES = 40, 3, 2
 RANDOM_S = 4
 MEMORY_MB = 192
 DISK_MB = 4
+FLOWS = 4  # for each queue; which of them one takes is chance
 QUEUES = ("/sys/class/net/eth0/queues/rx-*", "/sys/block/xvda/mq/*")
 # Where instructions are counted, the clock of an idle host is as fast as ours, that of one whose CPUs are busy many
 # times slower. Elsewhere, on a busy machine, a guest that is stopped all the time has nothing left for whoever asks.
@@ -24,13 +26,42 @@ COUNTED_EPOCH_MS, EPOCH_MS = 300, 1000
 EPOCHS_LIMIT_S = 1800
 
 
+def interrupts(guest):
+    """Of each queue, by number and name, how many there have been; the network's have two each."""
+    lines = [line.split() for line in guest.run("cat /proc/interrupts").splitlines()]
+    return {words[0] + words[-1]: sum(map(int, words[1:1 + guest.checks.threads])) for words in lines
+            if words[-1] == "blkif" or words[-1].startswith("vif0-q")}
+
+
+def use_queues(guest):
+    """From dom0, in many flows: what the outer machine sends comes through one queue of dom0's, and stays in one."""
+    flows = " & ".join([f"echo {ECHO_PORT} | socat -t 1 - UDP4:{GUEST_IP}:{ECHO_PORT}"] * FLOWS * guest.checks.threads)
+    guest.must_run(guest.host, f"{flows} & wait")
+    for cpu in range(guest.checks.threads):
+        guest.run(f"taskset -c {cpu} dd if=/dev/xvda of=/dev/null bs=4k count=1 iflag=direct")
+
+
+def check_queues(guest):
+    """Each CPU has a queue of each device, and each of them carries something."""
+    for queues in QUEUES:
+        assert int(guest.run(f"ls -d {queues} | wc -l")) == guest.checks.threads, "each CPU has a queue of each device"
+    before = interrupts(guest)
+    assert len(before) == 3 * guest.checks.threads, before
+
+    def all_were_used():
+        use_queues(guest)
+        now = interrupts(guest)
+        return all(now[queue] > before[queue] for queue in before)
+
+    until("each queue is used", all_were_used, EPOCHS_LIMIT_S)
+
+
 def checkpoints(guest):
     """Resumed either way."""
     for how in ("plain", "fast"):
         print(f"# at {guest.host}: {guest.suspender(CHECKPOINTS // 2, how)}", flush=True)
     print(f"# {guest.flood.goes_on()} octets echoed; {guest.checks.check()}", flush=True)
-    for queues in QUEUES:
-        assert int(guest.run(f"ls -d {queues} | wc -l")) == guest.checks.threads, "each CPU has a queue of each device"
+    check_queues(guest)
 
 
 def protect(guest, engine, counted):
