@@ -241,7 +241,7 @@ bench: all $(XEN_HELPERS)
 # What the programs are built of and the emulated hosts need; then what testing needs.
 DEB_DEMO := gcc libc6-dev make pkg-config libevent-dev libjansson-dev liblz4-dev libxxhash-dev libxen-dev \
 	python3 iproute2
-DEB_PACKAGES := $(DEB_DEMO) clang libclang-rt-dev libcmocka-dev clang-format cppcheck shellcheck mandoc
+DEB_PACKAGES := $(DEB_DEMO) clang libclang-rt-dev libcmocka-dev clang-format cppcheck shellcheck pyflakes3 mandoc
 deps:
 	$(Q)command -v dpkg >/dev/null || { \
 		echo "make deps knows Debian only; install the like of: $(DEB_PACKAGES)" >&2; exit 1; }; \

@@ -194,7 +194,7 @@ def bye_ack(_f):
     return {}
 
 
-# type: name, who sends it, smallest and greatest payload, its fields
+# By the record's type: name, who sends it, smallest and greatest payload, its fields
 TYPES = {
     1: ("HELLO", {PRIMARY}, 47, PAYLOAD_MAX, hello),
     2: ("EPOCH_BEGIN", {PRIMARY}, 20, 20, epoch_begin),

@@ -3,7 +3,6 @@
 """`remus-bench xen`: this engine and stock `xl remus` side by side, on two emulated Xen hosts."""
 
 import argparse
-import json
 import os
 import sys
 import tempfile

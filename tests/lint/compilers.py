@@ -90,3 +90,10 @@ def shellcheck():
     text = run(["shellcheck", "--shell=bash", *scripts]) if scripts else ""
     if text:
         yield text
+
+
+def pyflakes():
+    """A name that is not imported would come to light only where it is used: at the end of a test of ten minutes."""
+    text = run(["pyflakes3", *source.python_files()])
+    if text:
+        yield text

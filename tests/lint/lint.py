@@ -15,12 +15,12 @@ CHECKS = {
     "finished": text_rules.finished,
     "local-paths": text_rules.local_paths,
     "operations": text_rules.operations,
-    "python-syntax": text_rules.python_syntax,
     "headers-alone": compilers.headers_alone,
     "clang-build": compilers.clang_build,
     "clang-format": compilers.clang_format,
     "cppcheck": compilers.cppcheck,
     "shellcheck": compilers.shellcheck,
+    "pyflakes": compilers.pyflakes,
 }
 
 

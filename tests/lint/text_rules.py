@@ -52,11 +52,3 @@ def operations():
     """The hypervisor's table is called by the wrappers that check its contract, and by nobody else."""
     paths = [p for p in source.c_files(".c") if not OPS_ALLOWED.match(p) and not p.startswith("tests/")]
     yield from matching(paths, OPS, "call the hv_ wrapper instead")
-
-
-def python_syntax():
-    for path in source.python_files():
-        try:
-            compile(source.read(path), path, "exec")
-        except SyntaxError as error:
-            yield f"{path}:{error.lineno}: {error.msg}"

@@ -5,7 +5,6 @@
 A port must be transparent: what one port_pump writes, the other reads, with offloads and VLAN tags.
 """
 
-import contextlib
 import ctypes
 import errno
 import fcntl
