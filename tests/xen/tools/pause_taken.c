@@ -5,30 +5,51 @@
  */
 #include "tests/xen/tools/suspend_channel.h"
 
-/* Waits until somebody has written there; true: the node is empty now. */
-static bool taken(struct xs_handle *xs, const char *path)
+/* Longer than from one epoch to the next, shorter than who asks waits for the guest. */
+enum { QUIET_MS = 3000 };
+
+/* Whether somebody writes there within `ms`. */
+static bool written(struct xs_handle *xs, int ms)
 {
     struct pollfd p = {.fd = xs_fileno(xs), .events = POLLIN};
-    char **event = NULL;
-    unsigned len;
+    char **event = poll(&p, 1, ms) == 1 ? xs_check_watch(xs) : NULL;
 
-    if (poll(&p, 1, LOOK_MS) == 1)
-        event = xs_check_watch(xs);
-    if (!event)
-        return false;
+    bool any = event != NULL;
     free(event);
-    char *text = xs_read(xs, XBT_NULL, path, &len);
-    bool empty = text && !*text;
-    free(text);
-    return empty;
+    return any;
 }
 
-/* False: it was quicker, and runs on. */
-static bool pause_in_time(const struct channel *c)
+static bool is_asked(struct xs_handle *xs, const char *path)
 {
+    unsigned len;
+    char *text = xs_read(xs, XBT_NULL, path, &len);
+    bool asked = text && strcmp(text, "suspend") == 0;
+
+    free(text);
+    return asked;
+}
+
+/* The guest is paused: it has to obey yet. Who is done with it asks for the next suspend. */
+static bool in_time(const struct channel *c, struct xs_handle *xs, const char *path)
+{
+    int64_t end = now_us() + QUIET_MS * INT64_C(1000);
+
+    if (is_suspended(c))
+        return false;
+    while (now_us() < end) {
+        if (written(xs, LOOK_MS) && is_asked(xs, path))
+            return false;
+    }
+    return true;
+}
+
+static bool caught(const struct channel *c, struct xs_handle *xs, const char *path)
+{
+    if (!written(xs, LOOK_MS) || is_asked(xs, path))
+        return false;
     if (xc_domain_pause(c->xch, c->domid))
         die(2, "pause");
-    if (!is_suspended(c))
+    if (in_time(c, xs, path))
         return true;
     xc_domain_unpause(c->xch, c->domid);
     return false;
@@ -47,8 +68,8 @@ int main(int argc, char **argv)
     snprintf(path, sizeof(path), "/local/domain/%u/control/shutdown", c.domid);
     if (!xs_watch(xs, path, "request"))
         die(2, "watch");
-    taken(xs, path); /* the first event only says that the watch is there */
-    while (!taken(xs, path) || !pause_in_time(&c)) {
+    written(xs, LOOK_MS); /* the first event only says that the watch is there */
+    while (!caught(&c, xs, path)) {
         if (now_us() > end)
             die(1, "no request was caught");
     }
