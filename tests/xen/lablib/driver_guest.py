@@ -23,7 +23,7 @@ DEFAULTS = {"driver": 1, "memory": 160, "pattern_mb": 4, "pattern_rate": 100, "d
 # By its path: its shell would run it without a process. The other programs leave next to nothing to a storm of their
 # priority; a dense one leaves little to them.
 FORKS = "renice -n {} $$; while [ ! -e /tmp/rest ]; do /bin/busybox true; /bin/busybox true; usleep {}; done"
-STORM, DENSE_STORM = FORKS.format(0, 50_000), FORKS.format(-10, 5000)
+STORM, DENSE_STORM = FORKS.format(0, 50_000), FORKS.format(-5, 5000)
 START_S, MOVE_S, TOOL_S = 900, 1800, 3600
 PORT = 9000
 REST_MS = 10  # where a guest need not do much between two checkpoints; density.py has more
@@ -159,9 +159,9 @@ class DriverGuest:
         """xl's letters: r b p s c d."""
         return "s" in self.must_run(self.host, "xl list guest | tail -n 1").split()[4]
 
-    def suspender(self, count, how="plain", rest_ms=REST_MS):
+    def suspender(self, count, how="plain", rest_ms=REST_MS, log=""):
         """KEY=NUMBER of what the tool printed."""
-        return numbers(self.must_run(self.host, f"suspender {self.domid()} {count} {how} {rest_ms}", TOOL_S))
+        return numbers(self.must_run(self.host, f"suspender {self.domid()} {count} {how} {rest_ms} {log}", TOOL_S))
 
     def meddler(self, mode, count=1):
         return numbers(self.must_run(self.host, f"meddler {mode} {self.domid()} {count}", TOOL_S))

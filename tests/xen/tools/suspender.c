@@ -1,7 +1,8 @@
 /* SPDX-License-Identifier: GPL-2.0-or-later */
 /*
- * suspender DOMID COUNT plain|fast REST_MS: COUNT checkpoints of a guest by its suspend driver:
- * ask, await, clear the dirty log, read the CPUs' state, resume, let the guest run for REST_MS.
+ * suspender DOMID COUNT plain|fast REST_MS [unlogged]: COUNT checkpoints of a guest by its suspend
+ * driver: ask, await, clear the dirty log, read the CPUs' state, resume, let the guest run for
+ * REST_MS. unlogged: without a dirty log, whose faults take an emulated CPU most of its time.
  * SIGTERM ends it early. Prints medians in microseconds. Exits with 1 when the guest does not do
  * what it should, 2 for any other trouble.
  */
@@ -24,6 +25,7 @@ struct samples {
 
 static volatile sig_atomic_t ended;
 static useconds_t rest_us;
+static bool logged;
 
 static void end(int number)
 {
@@ -31,16 +33,23 @@ static void end(int number)
     ended = 1;
 }
 
-static void copy_state(const struct channel *c, struct copy *to, struct samples *all)
+static void clear_log(const struct channel *c, struct copy *to, struct samples *all)
 {
     DECLARE_HYPERCALL_BUFFER_SHADOW(unsigned long, bits, &to->log);
     xc_shadow_op_stats_t stats = {0};
 
+    if (!logged)
+        return;
     (void)bits;
     if (xc_logdirty_control(c->xch, c->domid, XEN_DOMCTL_SHADOW_OP_CLEAN, HYPERCALL_BUFFER(bits),
                             to->pages, 0, &stats) < 0)
         die(2, "dirty log");
     all->dirty += stats.dirty_count;
+}
+
+static void copy_state(const struct channel *c, struct copy *to, struct samples *all)
+{
+    clear_log(c, to, all);
     if (xc_domain_hvm_getcontext(c->xch, c->domid, to->context, (uint32_t)to->context_size) < 0)
         die(2, "CPU state");
 }
@@ -60,7 +69,8 @@ static void prepare_copies(const struct channel *c, struct copy *to)
         die(2, "buffers");
     /* One that was killed has left it on. */
     (void)xc_shadow_control(c->xch, c->domid, XEN_DOMCTL_SHADOW_OP_OFF, NULL, 0);
-    if (xc_shadow_control(c->xch, c->domid, XEN_DOMCTL_SHADOW_OP_ENABLE_LOGDIRTY, NULL, 0) < 0)
+    if (logged &&
+        xc_shadow_control(c->xch, c->domid, XEN_DOMCTL_SHADOW_OP_ENABLE_LOGDIRTY, NULL, 0) < 0)
         die(2, "dirty log");
 }
 
@@ -127,8 +137,9 @@ int main(int argc, char **argv)
     struct channel c;
     long count = argc > 2 ? atol(argv[2]) : 0;
 
-    if (argc != 5 || count < 1)
-        die(2, "usage: suspender DOMID COUNT plain|fast REST_MS");
+    logged = argc == 5;
+    if (count < 1 || !(logged || (argc == 6 && strcmp(argv[5], "unlogged") == 0)))
+        die(2, "usage: suspender DOMID COUNT plain|fast REST_MS [unlogged]");
     struct samples all = {.wait = calloc((size_t)count, sizeof(int64_t)),
                           .whole = calloc((size_t)count, sizeof(int64_t))};
     if (!all.wait || !all.whole || sigaction(SIGTERM, &act, NULL))
