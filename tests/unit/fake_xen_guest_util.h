@@ -4,6 +4,8 @@
 
 #include "tests/unit/fake_xen_memory_util.h"
 
+#define OWN_PORT 5 /* of a channel that no driver has, as the fake Xen makes it */
+
 /** A guest of the fake Xen that can be stopped: by its kernel (KERNEL), by a driver in it (DRIVER),
  * or by one that says so when it does not (REFUSING). FRESH: that, just connected. */
 struct world {
@@ -81,6 +83,27 @@ static inline int detach(void **state)
     xen_watch_close(&w->v);
     fake_end();
     return 0;
+}
+
+static inline void stops(struct world *w)
+{
+    struct err err;
+
+    if (xen_stop(&w->v.vm, 10000, &err))
+        fail_msg("%s", err.text);
+}
+
+static inline void fails_within(struct world *w, int ms)
+{
+    struct err err;
+
+    assert_int_equal(xen_stop(&w->v.vm, ms, &err), -1);
+    assert_int_equal(errno, ETIMEDOUT);
+}
+
+static inline void fails_to_stop(struct world *w)
+{
+    fails_within(w, 1);
 }
 
 #define KERNEL(f)   cmocka_unit_test_setup_teardown(f, with_kernel, detach)

@@ -14,8 +14,7 @@ int main(void)
 
 /* The event channel on which Xen tells that a guest has suspended. */
 
-#define OWN_PORT    5 /* as the fake Xen and the driver of DRIVER have them */
-#define DRIVER_PORT 9
+#define DRIVER_PORT 9 /* as the driver of DRIVER has it */
 
 /* ---- given back ---- */
 
@@ -66,14 +65,6 @@ static void suspend_unheard(void)
     fake_shut_down_unheard(SHUTDOWN_suspend);
 }
 
-static void stop(struct world *w)
-{
-    struct err err;
-
-    if (xen_stop(&w->v.vm, 10000, &err))
-        fail_msg("%s", err.text);
-}
-
 /* This guest is found suspended by whoever takes its event, and by nobody else. */
 static void stop_waits_for_the_event(void **state)
 {
@@ -81,7 +72,7 @@ static void stop_waits_for_the_event(void **state)
 
     fake.guest = fake_raise;
     fake.on_heard = suspend_unheard;
-    stop(w);
+    stops(w);
     assert_int_equal(fake.heard, 1);
     assert_int_equal(fake.looked, 1);
 }
@@ -97,7 +88,7 @@ static void event_that_another_has_taken_is_not_needed(void **state)
     struct world *w = *state;
 
     fake.on_look = suspend_at_fifth_look;
-    stop(w);
+    stops(w);
     assert_int_equal(fake.heard, 0);
 }
 
@@ -194,7 +185,7 @@ static void guest_stops_after_events_without_end(void **state)
     raise_idle_events(w, 200);
     unsigned looked = fake.looked;
     fake.guest = answer;
-    stop(w);
+    stops(w);
     assert_int_equal(fake.looked, looked + 1);
 }
 

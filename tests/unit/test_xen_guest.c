@@ -12,14 +12,6 @@ int main(void)
 
 /* How a guest of Xen is stopped, what its end is taken for, and devices that it is given. */
 
-static void fails_to_stop(struct world *w)
-{
-    struct err err;
-
-    assert_int_equal(xen_stop(&w->v.vm, 1, &err), -1);
-    assert_int_equal(errno, ETIMEDOUT);
-}
-
 /* A kernel takes the request off the node before it tries to freeze its tasks. */
 static void take_request(void)
 {

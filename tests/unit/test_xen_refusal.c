@@ -12,22 +12,6 @@ int main(void)
 
 /* A driver that raises an event when it does not suspend; and events that are none of its. */
 
-static void fails_within(struct world *w, int ms)
-{
-    struct err err;
-
-    assert_int_equal(xen_stop(&w->v.vm, ms, &err), -1);
-    assert_int_equal(errno, ETIMEDOUT);
-}
-
-static void stops(struct world *w)
-{
-    struct err err;
-
-    if (xen_stop(&w->v.vm, 10000, &err))
-        fail_msg("%s", err.text);
-}
-
 static void look(struct world *w)
 {
     assert_int_equal(xen_gone(&w->v.vm), HV_ALIVE);

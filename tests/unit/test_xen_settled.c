@@ -12,16 +12,6 @@ int main(void)
 
 /* Protection ends while a stop that was given up on may yet be obeyed. */
 
-#define OWN_PORT 5 /* as the fake Xen has it */
-
-static void ask_in_vain(struct world *w)
-{
-    struct err err;
-
-    assert_int_equal(xen_stop(&w->v.vm, 1, &err), -1);
-    assert_int_equal(errno, ETIMEDOUT);
-}
-
 static bool settled(struct world *w)
 {
     return xen_settled(&w->v.vm);
@@ -70,7 +60,7 @@ static void kernel_that_has_taken_the_request_is_waited_for(void **state)
     struct world *w = *state;
 
     fake.guest = take_request;
-    ask_in_vain(w);
+    fails_to_stop(w);
     assert_false(settled(w));
     look(w);
     assert_false(settled(w));
@@ -90,7 +80,7 @@ static void request_that_the_kernel_has_not_taken_is_taken_back(void **state)
     struct world *w = *state;
 
     fake.guest = disturb;
-    ask_in_vain(w);
+    fails_to_stop(w);
     assert_string_equal(fake_find("/local/domain/7/control/shutdown")->value, "suspend");
     assert_false(settled(w));
     fake.conflicts = 0;
@@ -103,7 +93,7 @@ static void kernel_that_never_answers_is_not_waited_for_for_ever(void **state)
     struct world *w = *state;
 
     fake.guest = take_request;
-    ask_in_vain(w);
+    fails_to_stop(w);
     pass(w, 59000);
     assert_false(settled(w));
     pass(w, 2000);
@@ -115,7 +105,7 @@ static void guest_that_has_gone_is_not_waited_for(void **state)
     struct world *w = *state;
 
     fake.guest = take_request;
-    ask_in_vain(w);
+    fails_to_stop(w);
     fake.there = false;
     assert_true(settled(w));
 }
@@ -125,7 +115,7 @@ static void driver_is_hung_up_on_and_looked_after(void **state)
 {
     struct world *w = *state;
 
-    ask_in_vain(w);
+    fails_to_stop(w);
     assert_false(settled(w));
     assert_int_equal(fake.guest_port, OWN_PORT);
     assert_int_equal(fake.subscribed, OWN_PORT);
@@ -139,7 +129,7 @@ static void silent_driver_is_soon_left(void **state)
 {
     struct world *w = *state;
 
-    ask_in_vain(w);
+    fails_to_stop(w);
     assert_false(settled(w));
     pass(w, 1000);
     assert_true(settled(w));
@@ -149,7 +139,7 @@ static void driver_that_was_unloaded_is_not_waited_for(void **state)
 {
     struct world *w = *state;
 
-    ask_in_vain(w);
+    fails_to_stop(w);
     fake.guest_port = 0;
     assert_true(settled(w));
 }

@@ -12,21 +12,12 @@ int main(void)
 
 /* A driver that does not do what it is asked is given up, and tried again. */
 
-static void fails_to_stop(struct world *w)
-{
-    struct err err;
-
-    assert_int_equal(xen_stop(&w->v.vm, 1, &err), -1);
-    assert_int_equal(errno, ETIMEDOUT);
-}
-
-static void stops(struct world *w)
+static void obeys(struct world *w)
 {
     struct err err;
 
     fake.guest = fake_suspend;
-    if (xen_stop(&w->v.vm, 10000, &err))
-        fail_msg("%s", err.text);
+    stops(w);
     assert_int_equal(xen_resume(&w->v.vm, &err), 0);
     fake.guest = NULL;
 }
@@ -101,7 +92,7 @@ static void silent_driver_is_given_up(void **state)
     fails_to_stop(w); /* it may have been just about to */
     assert_int_equal(fake.asked_kernel, 0);
     look_after(w, 1);
-    stops(w);
+    obeys(w);
     assert_int_equal(fake.asked_driver, 1);
     assert_int_equal(fake.asked_kernel, 1);
 }
@@ -115,7 +106,7 @@ static void driver_that_refuses_is_given_up(void **state)
     refuses(w, 1);
     assert_false(used(w));
     assert_int_equal(fake.asked_driver, 5);
-    stops(w);
+    obeys(w);
     assert_int_equal(fake.asked_kernel, 1);
 }
 
@@ -141,7 +132,7 @@ static void driver_that_works_again_starts_over(void **state)
     struct world *w = *state;
 
     refuses(w, 4);
-    stops(w);
+    obeys(w);
     refuses(w, 4);
     assert_true(used(w));
 }
@@ -177,7 +168,7 @@ static void driver_is_tried_again(void **state)
     assert_true(used(w));
     assert_false(told_as_used(w)); /* it has not done anything yet */
     assert_true(xen_suspend_now(&w->v.vm)->failed);
-    stops(w);
+    obeys(w);
     assert_int_equal(fake.asked_kernel, 0);
     assert_true(told_as_used(w));
     refuses(w, 4);
@@ -211,7 +202,7 @@ static void driver_that_did_well_for_long_is_left_shortly(void **state)
 
     refuses(w, 5);
     look_after(w, 30);
-    stops(w);
+    obeys(w);
     look_after(w, 600);
     refuses(w, 5);
     look_after(w, 30);

@@ -13,16 +13,7 @@ int main(void)
 /* The two ways to stop a guest, by its kernel and by a driver in it: from one to the other, and how
  * it is resumed then. */
 
-#define OWN_PORT 5 /* as the fake Xen has it */
-#define ASKED    "/libxl/7/remus/kernel-asked"
-
-static void stop(struct world *w)
-{
-    struct err err;
-
-    if (xen_stop(&w->v.vm, 10000, &err))
-        fail_msg("%s", err.text);
-}
+#define ASKED "/libxl/7/remus/kernel-asked"
 
 static void unload_driver(void)
 {
@@ -45,7 +36,7 @@ static void driver_that_goes_when_asked_costs_no_stop(void **state)
     struct err err;
 
     fake.guest = unload_and_suspend;
-    stop(w);
+    stops(w);
     assert_int_equal(fake.asked_driver, 1);
     assert_int_equal(fake.asked_kernel, 1);
     assert_int_equal(fake.subscribed, OWN_PORT);
@@ -70,7 +61,7 @@ static void driver_that_comes_back_when_asked_costs_no_stop(void **state)
     struct err err;
 
     fake.guest = listen_on_another_port;
-    stop(w);
+    stops(w);
     assert_int_equal(fake.asked_driver, 2);
     assert_int_equal(fake.asked_kernel, 0);
     assert_int_equal(fake.subscribed, 11);
@@ -94,7 +85,7 @@ static void guest_of_a_killed_agent_is_not_resumed_plainly(void **state)
     assert_int_equal(xen_suspend_open(&next.v, HV_SUSPEND_AUTO, &err), 0);
     assert_true(next.v.suspend.now.driver);
     fake.guest = fake_suspend;
-    stop(&next);
+    stops(&next);
     assert_int_equal(xen_resume(&next.v.vm, &err), 0);
     assert_int_equal(fake.resumed_plain, 0);
     assert_int_equal(fake.resumed_fast, 1);
@@ -113,7 +104,7 @@ static void kernel_that_is_not_watched_forbids_a_plain_resume(void **state)
     xen_suspend_review(&w->v);
     assert_true(w->v.suspend.now.driver);
     fake.guest = fake_suspend;
-    stop(w);
+    stops(w);
     assert_int_equal(xen_resume(&w->v.vm, &err), 0);
     assert_int_equal(fake.resumed_plain, 0);
     assert_int_equal(fake.resumed_fast, 1);
