@@ -7,6 +7,7 @@ import time
 from rig import Rig, wait_for
 
 WATCH_S = 1.5  # longer than a status of the VM's process is old
+LOOKS = 20  # one may fall into the moment for which an epoch stops the VM; so many in a row do not
 
 
 class Faulty:
@@ -41,7 +42,11 @@ class Faulty:
         return [e for e in self.a.saw("unprotected") if words in e["text"]]
 
     def runs_at_a(self):
-        return self.rig.ask_vm("A", self.vm.uuid, "info")["running"]
+        for _ in range(LOOKS):
+            if self.rig.ask_vm("A", self.vm.uuid, "info")["running"]:
+                return True
+            time.sleep(0.01)
+        return False
 
     def makes_epochs(self):
         epoch = self.a.status(self.vm.uuid)["epoch"]
