@@ -19,10 +19,6 @@ STOCK_KERNEL, DRIVER, BARE, XL_STOCK, XL_DRIVER = (
     ("xl remus, driver", {"side": "xl-remus", "suspend": "driver"}))
 
 
-def only(lines, **fields):
-    return next(iter(of(lines, "xen-costs", **STOCK, **fields)), None)
-
-
 def distinct(lines, name):
     return list(dict.fromkeys(line[name] for line in of(lines, "xen-costs")))
 
@@ -31,47 +27,50 @@ def quartiles(part, scale=1.0):
     return tuple(part[key] * scale for key in ("p25", "median", "p75"))
 
 
-def cost_chart(lines, title, unit, series):
-    """A group of bars for each workload and interval; series: (name, side, figure of a line)."""
-    groups = [(w, ms) for w in distinct(lines, "workload") for ms in distinct(lines, "epoch_ms")]
-    chart = svg.Bars(title, unit, [f"{w.replace('dirty ', '').replace(' MB/s', 'M')}/{ms}" for w, ms in groups],
-                     "workload (M: MB/s written) / epoch asked in ms")
-    for name, side, figure in series:
-        found = [only(lines, side=side, workload=w, epoch_ms=ms) for w, ms in groups]
+def cost_chart(lines, title, unit, axis, groups, series):
+    """groups: name -> fields of their lines; a bar in each of them for (name, fields, figure of a line) of the series."""
+    chart = svg.Bars(title, unit, list(groups), axis)
+    for name, fields, figure in series:
+        found = [next(iter(of(lines, "xen-costs", **group, **fields)), None) for group in groups.values()]
         chart.add(name, [figure(line) if line else None for line in found])
     return chart
 
 
+def sides_chart(lines, title, unit, series):
+    """The stock guest, for each workload and interval; series: (name, side, figure of a line)."""
+    groups = {f"{w.replace('dirty ', '').replace(' MB/s', 'M')}/{ms}": {**STOCK, "workload": w, "epoch_ms": ms}
+              for w in distinct(lines, "workload") for ms in distinct(lines, "epoch_ms")}
+    return cost_chart(lines, title, unit, "workload (M: MB/s written) / epoch asked in ms", groups,
+                      [(name, {"side": side}, figure) for name, side, figure in series])
+
+
 def pause(lines):
-    return cost_chart(lines, "Pause per epoch (deterministic emulation)", "milliseconds",
-                      [("xl remus", "xl-remus", lambda line: quartiles(line["pause_us"], 1e-3)),
-                       ("remus", "remus", lambda line: quartiles(line["pause_us"], 1e-3)),
-                       ("remus, own part", "remus", lambda line: quartiles(line["own_us"], 1e-3))])
+    return sides_chart(lines, "Pause per epoch (deterministic emulation)", "milliseconds",
+                       [("xl remus", "xl-remus", lambda line: quartiles(line["pause_us"], 1e-3)),
+                        ("remus", "remus", lambda line: quartiles(line["pause_us"], 1e-3)),
+                        ("remus, own part", "remus", lambda line: quartiles(line["own_us"], 1e-3))])
 
 
 def octets(lines):
     def figure(line):
         return (line["bytes_per_epoch"] / 1024,) * 3
-    return cost_chart(lines, "Octets per epoch on the replication link", "KiB",
-                      [(title, side, figure) for side, title in reversed(SIDES)])
+    return sides_chart(lines, "Octets per epoch on the replication link", "KiB",
+                       [(title, side, figure) for side, title in reversed(SIDES)])
 
 
 def rate(lines):
     def figure(line):
         return (line["epochs_per_s"],) * 3
-    return cost_chart(lines, "Epochs per second (deterministic emulation)", "epochs/s",
-                      [(title, side, figure) for side, title in reversed(SIDES)])
+    return sides_chart(lines, "Epochs per second (deterministic emulation)", "epochs/s",
+                       [(title, side, figure) for side, title in reversed(SIDES)])
 
 
 def ways_chart(lines, title, unit, figure, ways):
     """How an idle guest is stopped, for each number of CPUs and interval."""
-    groups = [(vcpus, ms) for vcpus in sorted(distinct(lines, "vcpus")) for ms in sorted(distinct(lines, "epoch_ms"))]
-    chart = svg.Bars(title, unit, [f"{vcpus}/{ms}" for vcpus, ms in groups], "vCPUs / epoch asked in ms, idle guest")
-    for name, fields in ways:
-        found = [next(iter(of(lines, "xen-costs", vcpus=vcpus, workload="idle", epoch_ms=ms, **fields)), None)
-                 for vcpus, ms in groups]
-        chart.add(name, [figure(line) if line else None for line in found])
-    return chart
+    groups = {f"{vcpus}/{ms}": {"vcpus": vcpus, "workload": "idle", "epoch_ms": ms}
+              for vcpus in sorted(distinct(lines, "vcpus")) for ms in sorted(distinct(lines, "epoch_ms"))}
+    return cost_chart(lines, title, unit, "vCPUs / epoch asked in ms, idle guest", groups,
+                      [(name, fields, figure) for name, fields in ways])
 
 
 def whole(line):
