@@ -63,6 +63,17 @@ static inline void obey(const char *cmd, json_int_t id, const json_t *command)
     }
 }
 
+/* A parent that ended without having read all: that is told once, before its end. */
+static inline ssize_t hear(char *text, size_t size)
+{
+    ssize_t len;
+
+    do
+        len = recv(CHAN_CHILD_FD, text, size, 0);
+    while (len < 0 && errno == ECONNRESET);
+    return len;
+}
+
 /* Options: --stubborn ignores the shutdown, --late sends no status. */
 static inline int child_main(const char *uuid, const char *option)
 {
@@ -76,7 +87,7 @@ static inline int child_main(const char *uuid, const char *option)
     if (strcmp(option, "--late") != 0)
         say(json_pack("{s:s, s:{s:s, s:s, s:s, s:[]}}", "type", "status", "status", "uuid", uuid,
                       "name", name, "state", "protected", "degraded"));
-    while ((len = recv(CHAN_CHILD_FD, text, sizeof(text), 0)) > 0) {
+    while ((len = hear(text, sizeof(text))) > 0) {
         json_t *command = json_loadb(text, (size_t)len, 0, NULL);
         const char *cmd = json_string_value(json_object_get(command, "cmd"));
         bool end = strcmp(cmd, "shutdown") == 0 && !stubborn;
