@@ -154,7 +154,8 @@ static const struct argp_option global_options[] = {
     {"socket", OPT_SOCKET, "PATH", 0, "Talk to the daemon at this Unix socket", 0},
     {"backup", OPT_BACKUP, NULL, 0, "Talk to backupd instead of remusd", 0},
     {"json", OPT_JSON, NULL, 0, "Print JSON instead of text", 0},
-    {"timeout", OPT_TIMEOUT, "S", 0, "Wait S seconds for a reply; 0: for ever (default 30)", 0},
+    {"timeout", OPT_TIMEOUT, "S", 0,
+     "Wait S seconds for a reply; 0: for ever (default 30; unprotect: 90)", 0},
     {0},
 };
 static const struct argp global_argp = {global_options, parse_global, NULL, NULL, NULL, NULL, NULL};

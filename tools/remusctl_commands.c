@@ -9,15 +9,18 @@
 #include "tools/remusctl_status.h"
 
 #define WATCH_S 1
+/* A guest that was asked to suspend is waited for before it is left alone. */
+#define UNPROTECT_MS 90000
 
 /* One request to one daemon whose answer is yes or no; `done` is what a yes means. */
-static int ask_one(const struct ctl_args *args, bool backupd, json_t *request, const char *done)
+static int ask_one(const struct ctl_args *args, bool backupd, json_t *request, int timeout_ms,
+                   const char *done)
 {
     struct ctl_sockets to;
     struct ctl_failure why;
 
     ctl_sockets_one(args, backupd, &to);
-    json_t *reply = ctl_ask(to.path[0], request, args->timeout_ms, &why);
+    json_t *reply = ctl_ask(to.path[0], request, timeout_ms, &why);
     json_decref(request);
     if (!reply)
         return ctl_report(args, &why);
@@ -39,7 +42,8 @@ static json_t *request_with_force(const struct ctl_args *args, const char *cmd)
 
 int cmd_unprotect(const struct ctl_args *args)
 {
-    return ask_one(args, args->backup, request_with_force(args, "unprotect"),
+    int timeout_ms = args->timeout_given ? args->timeout_ms : UNPROTECT_MS;
+    return ask_one(args, args->backup, request_with_force(args, "unprotect"), timeout_ms,
                    "is no longer protected");
 }
 
@@ -52,13 +56,13 @@ int cmd_failover(const struct ctl_args *args)
     if (args->force && !args->backup && !args->socket)
         return ctl_usage_error("remusctl --backup failover VM --force, on the backup host",
                                "--force is for the backup");
-    return ask_one(args, args->backup, request_with_force(args, "failover"),
+    return ask_one(args, args->backup, request_with_force(args, "failover"), args->timeout_ms,
                    args->force ? "runs here now" : "runs at the backup now");
 }
 
 int cmd_forget(const struct ctl_args *args)
 {
-    return ask_one(args, true, ctl_request(args, "forget"), "is forgotten");
+    return ask_one(args, true, ctl_request(args, "forget"), args->timeout_ms, "is forgotten");
 }
 
 /* The VMs both daemons know, or NULL when that was reported; *ret_rc is then the exit status. */
