@@ -15,8 +15,8 @@
 
 #include "rendezvous.h"
 
-/* For so long it is taken that the others run, and are about to come. */
-#define SPIN_NS (50 * NSEC_PER_USEC)
+/* For so long it is taken that the others run, or are being woken, and are about to come. */
+#define SPIN_NS (400 * NSEC_PER_USEC)
 
 /* Whoever leads goes from one to the next. Whoever has lost patience goes to BROKEN_OFF, but from
  * HELD, in which the domain is suspended. */
@@ -49,14 +49,14 @@ static bool pass(enum phase from, enum phase to)
 
 /*
  * Where Xen has fewer processors than this guest has CPUs, whoever waits keeps the one that the
- * other waits for, until its time slice ends.
+ * other waits for, until its time slice ends. Where an emulator has one thread for all processors
+ * it is cpu_relax() that lets the next of them go on, and nothing else.
  */
 static void wait_a_little(void)
 {
-	if (sched_clock() < meeting.spin_ends)
-		cpu_relax();
-	else
+	if (sched_clock() > meeting.spin_ends)
 		HYPERVISOR_sched_op(SCHEDOP_yield, NULL);
+	cpu_relax();
 }
 
 /*
