@@ -124,7 +124,7 @@ struct primary {
 
     struct hist ack_us;
     uint64_t seals; /* over the whole life */
-    struct mono rate_at;
+    struct mono rate_at, status_at;
     uint64_t rate_seals, bytes_before; /* octets of earlier sessions */
     double rate;
 };
@@ -230,6 +230,9 @@ json_t *primary_suspend_status(const struct primary *p);
 /* primary_status.c */
 int primary_status_init(struct primary *p) MUST_CHECK;
 void primary_status_send(struct primary *p);
+/** Sends one if the last is so old that the event loop must be waiting: remusd is not to take that
+ * for a process that hangs. */
+void primary_status_waiting(struct primary *p);
 bool primary_is_protected(const struct primary *p);
 
 #endif

@@ -125,11 +125,13 @@ static void beat_if_due(struct primary *p)
         send_beat(p);
 }
 
-/** A guest that takes its time to stop is no reason for the backup to take this host for dead. */
+/** A guest that takes its time to stop is no reason for the backup to take this host for dead, nor
+ * for remusd to take this process for one that hangs. */
 static void on_waiting(void *arg)
 {
     struct primary *p = arg;
 
+    primary_status_waiting(p);
     if (p->link && (p->phase == PRIMARY_SYNCING || p->phase == PRIMARY_RUNNING))
         beat_if_due(p);
 }

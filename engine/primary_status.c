@@ -6,6 +6,8 @@
 #include "proto/page.h"
 
 #define STATUS_MS 200
+/* Without one for so long the event loop waits for something. */
+#define STATUS_LATE_MS (2 * STATUS_MS)
 
 bool primary_is_protected(const struct primary *p)
 {
@@ -116,6 +118,7 @@ static void put_output(json_t *o, const struct primary *p)
 
 void primary_status_send(struct primary *p)
 {
+    p->status_at = mono_now();
     json_t *o = json_pack(
         "{s:s, s:s, s:s, s:s, s:s, s:I, s:i, s:s, s:s, s:b, s:o, s:o, s:o}", "role", "primary",
         "uuid", p->child.uuid_text, "name", p->child.name, "backend", p->conf->backend, "peer",
@@ -129,6 +132,12 @@ void primary_status_send(struct primary *p)
     put_bytes(o, p);
     put_output(o, p);
     child_status(&p->child, o);
+}
+
+void primary_status_waiting(struct primary *p)
+{
+    if (mono_sub(mono_now(), p->status_at) >= STATUS_LATE_MS * NS_PER_MS)
+        primary_status_send(p);
 }
 
 static void on_status(evutil_socket_t fd, short what, void *arg)

@@ -4,6 +4,11 @@
 #include <errno.h>
 #include <stdlib.h>
 #include <string.h>
+#include <unistd.h>
+
+#include "engine/base/mono.h"
+
+#define WAITING_US 10000
 
 struct fault_hv {
     struct hv hv;
@@ -134,10 +139,28 @@ static int fault_log_start(struct hv_vm *vm, struct err *err)
     PASS("log_start", hv_log_start(vm_in(vm), err));
 }
 
+/* A guest that does not answer costs all of the time that it has. */
+static void wait_in_vain(const struct hv_vm *vm, int timeout_ms)
+{
+    const struct mono end = mono_add(mono_now(), timeout_ms * NS_PER_MS);
+
+    while (mono_before(mono_now(), end)) {
+        hv_waiting(vm);
+        usleep(WAITING_US);
+    }
+}
+
 static int fault_stop(struct hv_vm *vm, int timeout_ms, struct err *err)
 {
+    if (hv_fault_due("stop", err)) {
+        const int error = errno;
+        if (error == ETIMEDOUT)
+            wait_in_vain(vm, timeout_ms);
+        errno = error;
+        return -1;
+    }
     hv_on_waiting(vm_in(vm), vm->waiting, vm->waiting_arg);
-    PASS("stop", hv_stop(vm_in(vm), timeout_ms, err));
+    return hv_stop(vm_in(vm), timeout_ms, err);
 }
 
 static int fault_fetch_dirty(struct hv_vm *vm, struct bitmap *dirty, struct err *err)

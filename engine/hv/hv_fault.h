@@ -12,7 +12,8 @@
  *   OP ERRNO       every call of OP (a member of struct hv_ops that returns int) fails
  *   OP NTH ERRNO   only the NTH call since the file last changed fails, counted in this process
  *
- * OP "unfit": the answer has ERRNO's text. "rested", "settled": it is not.
+ * OP "unfit": the answer has ERRNO's text. "rested", "settled": it is not. "stop ETIMEDOUT" fails
+ * when its time is over.
  *
  * ERRNO is a name (ENOMEM) or a number. A line that is neither makes every operation fail with
  * EINVAL, so that a slip in a test is seen.

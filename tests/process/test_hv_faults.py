@@ -213,6 +213,18 @@ def test_vm_that_does_not_stop_for_a_lost_lease():
         assert "lease-lost" in pair.causes() and not pair.runs_at_a()
 
 
+def test_vm_that_takes_longer_to_stop_than_a_status_may_be_old():
+    """Its process, which does nothing but wait, is not taken for one that hangs; and that it waits is said once."""
+    with faulty(a_conf={"stop_timeout_ms": 3000, "detector_floor_ms": 4000, "detector_ceiling_ms": 20000}) as pair:
+        with pair.rule("stop ETIMEDOUT"):
+            missed = pair.a.status(pair.vm.uuid)["missed_deadlines"]
+            wait_for("stops are given up on", lambda: "not-responding" in pair.causes() or
+                     pair.a.status(pair.vm.uuid)["missed_deadlines"] > missed + 1)
+            assert "not-responding" not in pair.causes(), pair.causes()
+            assert len(pair.a.saw("capture")) == 1, pair.a.saw("capture")
+        wait_for("all is well", lambda: pair.causes() == set())
+
+
 def test_vm_that_has_not_got_over_its_last_stop():
     """It is not asked for another before: that epoch is late, and counts once."""
     with faulty() as pair:
