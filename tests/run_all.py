@@ -1,12 +1,6 @@
 #!/usr/bin/env python3
 # SPDX-License-Identifier: GPL-2.0-or-later
-"""Runs every test, reads its TAP, and ends with one line: N passed, N failed, N skipped.
-
-A process test says in a comment of its own what it needs:
-  # run-alone            nothing else runs meanwhile
-  # time-limit-s: N      instead of the default
-  # on-request           takes many minutes: only with --on-request (make check-xen)
-"""
+"""Runs every test, reads its TAP, and ends with one line: N passed, N failed, N skipped."""
 
 import argparse
 import concurrent.futures
@@ -21,9 +15,8 @@ import time
 from pathlib import Path
 
 import tap
+from jobs import ROOT, find_jobs
 
-ROOT = Path(__file__).resolve().parent.parent
-LIMIT_S = {"unit": 60, "fuzz": 120, "process": 300, "lint": 600, "xen": 1500}
 SLOWEST_SHOWN = 10
 # Process tests wait for timers and each other: six on two processors keep these busy for half of the time.
 WAITERS_PER_WORKER = 3
@@ -34,41 +27,10 @@ LAB_MB = 4096  # two hosts, their emulators, and snapshots in the page cache
 SANITIZER_ERROR = re.compile(r"ERROR: \w+Sanitizer|runtime error:")
 
 
-class Job:
-    def __init__(self, kind, name, argv, alone=False, limit_s=None, on_request=False):
-        self.kind, self.name, self.argv, self.alone = kind, f"{kind}/{name}", argv, alone
-        self.on_request = on_request
-        self.limit_s = limit_s or LIMIT_S[kind]
-
-
 class Outcome:
     def __init__(self, job, results, output, seconds):
         self.job, self.results, self.output, self.seconds = job, results, output, seconds
         self.unsteady = []  # tests that failed in a first run
-
-
-def find_jobs(build, with_lint, with_xen):
-    jobs = []
-    for source in sorted((ROOT / "tests/unit").glob("test_*.c")):
-        jobs.append(Job("unit", source.stem, [build / "tests" / source.stem]))
-    for source in sorted((ROOT / "tests/fuzz").glob("fuzz_*.c")):
-        name = source.stem.removeprefix("fuzz_")
-        corpus = ROOT / "tests/fuzz/corpus" / name
-        jobs.append(Job("fuzz", name, [build / "fuzz" / f"{source.stem}.replay", corpus]))
-    if with_lint:
-        for check in subprocess.check_output([ROOT / "tests/lint/lint.py", "--list"], text=True).split():
-            jobs.append(Job("lint", check, [ROOT / "tests/lint/lint.py", check]))
-    scripts = [("process", s) for s in sorted((ROOT / "tests/process").glob("test_*.py"))]
-    if with_xen:
-        scripts += [("xen", s) for s in sorted((ROOT / "tests/xen").glob("test_*.py"))]
-    for kind, source in scripts:
-        text = source.read_text()
-        limit = re.search(r"^# time-limit-s: (\d+)$", text, re.MULTILINE)
-        jobs.append(Job(kind, source.stem, [sys.executable, source],
-                        alone=re.search(r"^# run-alone$", text, re.MULTILINE) is not None,
-                        limit_s=int(limit.group(1)) if limit else None,
-                        on_request=re.search(r"^# on-request$", text, re.MULTILINE) is not None))
-    return jobs
 
 
 def test_environment(build, scratch, settings):

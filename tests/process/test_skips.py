@@ -14,6 +14,7 @@ TESTS_DIR = Path(__file__).resolve().parent.parent
 sys.path[:0] = [str(TESTS_DIR), str(TESTS_DIR / "xen")]
 
 import run_all  # noqa: E402
+from jobs import Job  # noqa: E402
 import tap  # noqa: E402
 from lablib import cli, fixture, images, packages  # noqa: E402
 from lablib.layout import LabError, Unavailable  # noqa: E402
@@ -91,7 +92,7 @@ def only_what_is_unavailable_is_handed_on():
 
 
 def what_is_not_run_is_counted():
-    said, job = io.StringIO(), run_all.Job("xen", "long", [], on_request=True)
+    said, job = io.StringIO(), Job("xen", "long", [], on_request=True)
     done = run_all.Outcome(job, tap.parse("1..1\nok 1 - it\n"), "", 1)
     with contextlib.redirect_stdout(said):
         assert run_all.summary([done], [job, job]) == 0
@@ -99,7 +100,7 @@ def what_is_not_run_is_counted():
 
 
 def ran(kind, script):
-    return run_all.run_job(run_all.Job(kind, "it", ["sh", "-c", script]), Path("/nonexistent"), 1)
+    return run_all.run_job(Job(kind, "it", ["sh", "-c", script]), Path("/nonexistent"), 1)
 
 
 def a_unit_test_that_cannot_run_is_skipped():
