@@ -44,6 +44,8 @@ static const struct {
 static struct rule rules[RULES_MAX];
 static size_t rule_count;
 static bool armed[FAULT_POINT_COUNT];
+static bool begun;            /* hits count */
+static enum fault_point from; /* the point that begins it */
 
 static int parse_positive(const char *text, long *ret)
 {
@@ -118,12 +120,25 @@ static int add_rule(const char *text, size_t len)
     return 0;
 }
 
+static int init_from(void)
+{
+    const char *text = getenv("REMUS_FAULT_FROM");
+
+    begun = !text;
+    if (!text || parse_point(text, &from) == 0)
+        return 0;
+    log_errx("REMUS_FAULT_FROM: \"%s\" is no known name (--list-faults lists names)", text);
+    return -1;
+}
+
 int fault_init(void)
 {
     const char *text = getenv("REMUS_FAULT");
 
     rule_count = 0;
     memset(armed, 0, sizeof(armed));
+    if (init_from())
+        return -1;
     while (text && *text) {
         size_t len = strcspn(text, ",");
         if (add_rule(text, len)) {
@@ -188,7 +203,9 @@ bool fault_hit(enum fault_point point)
     bool fail = false;
     int saved = errno;
 
-    if (!armed[point])
+    if (!begun && point == from)
+        begun = true;
+    if (!begun || !armed[point])
         return false;
     for (size_t i = 0; i < rule_count; i++) {
         if (rules[i].point == point && ++rules[i].hits == rules[i].nth)

@@ -22,6 +22,10 @@
  *
  * so that a child which is started again counts its hits but is not struck again.
  *
+ *   REMUS_FAULT_FROM=NAME   hits count from the first one of point NAME on, that one included
+ *
+ * so that a hit lies behind the first copy, however many hits a slow machine makes of that.
+ *
  * Points: primary_* are reached in remusd's VM child, backup_* in backupd's VM child, parent_* in
  * the parents. The name says the step that comes next.
  */
@@ -72,7 +76,7 @@ enum fault_point {
         FAULT_POINT_COUNT
 };
 
-/** Reads REMUS_FAULT. 0, or -1 with a message on stderr when it does not parse. */
+/** Reads the environment. 0, or -1 with a message on stderr when it does not parse. */
 int fault_init(void);
 
 /** Counts a hit and carries out the armed action; true means "fail here". Cheap when unarmed. */

@@ -53,6 +53,19 @@ static void one_point_may_be_armed_twice(void **state)
     assert_false(FAULT(state_write));
 }
 
+static void counts_from_a_point_on(void **state)
+{
+    (void)state;
+    setenv("REMUS_FAULT_FROM", "primary_acked", 1);
+    assert_int_equal(arm("state_write:2:fail,primary_acked:1:fail"), 0);
+    for (int i = 0; i < 3; i++)
+        assert_false(FAULT(state_write));
+    assert_true(FAULT(primary_acked));
+    assert_false(FAULT(state_write));
+    assert_true(FAULT(state_write));
+    unsetenv("REMUS_FAULT_FROM");
+}
+
 /* As a child does that is started again after it was struck. */
 static void fires_once_for_all_who_share_a_file(void **state)
 {
@@ -150,6 +163,9 @@ static void refuses_what_it_does_not_know(void **state)
     assert_non_null(freopen("/dev/null", "w", stderr));
     for (size_t i = 0; i < ARRAY_LEN(bad); i++)
         assert_int_equal(arm(bad[i]), -1);
+    setenv("REMUS_FAULT_FROM", "no_such_point", 1);
+    assert_int_equal(arm("state_write:1"), -1);
+    unsetenv("REMUS_FAULT_FROM");
     dup2(saved, STDERR_FILENO);
     close(saved);
 }
@@ -183,6 +199,7 @@ int main(void)
         cmocka_unit_test(unarmed_never_fires),
         cmocka_unit_test(fail_fires_on_its_hit_only),
         cmocka_unit_test(one_point_may_be_armed_twice),
+        cmocka_unit_test(counts_from_a_point_on),
         cmocka_unit_test(fires_once_for_all_who_share_a_file),
         cmocka_unit_test(killed_by_default),
         cmocka_unit_test(kills_another_and_goes_on),
