@@ -106,7 +106,17 @@ class Pair:
 
     # ---- waiting ----
 
-    def wait_protected(self, timeout=30, above=0):
+    def fresh_at_a(self):
+        """Not what was so before this was asked."""
+        asked = time.monotonic()
+
+        def fresh():
+            status = self.at_a()
+            return status if (status.get("age_ms", 0) + 1) / 1000 < time.monotonic() - asked else None
+
+        return wait_for("A has a status that is new", fresh)
+
+    def wait_protected(self, timeout=60, above=0):
         """Protected, under a generation above `above`, as both daemons see it."""
         def agreed():
             a, b = self.at_a(), self.at_b()
@@ -115,15 +125,15 @@ class Pair:
 
         wait_for("protected", agreed, timeout)
 
-    def wait_epochs(self, count=10, timeout=30):
+    def wait_epochs(self, count=10, timeout=60):
         """Returns when `count` more epochs have been sealed."""
-        start = self.at_a().get("epochs_sealed", 0)
+        start = self.fresh_at_a().get("epochs_sealed", 0)
         wait_for("epochs are sealed", lambda: self.at_a().get("epochs_sealed", 0) >= start + count, timeout)
 
-    def wait_state(self, daemon, state, timeout=30):
+    def wait_state(self, daemon, state, timeout=60):
         wait_for(f"{daemon.name}: {state}", lambda: daemon.state(self.vm.uuid) == state, timeout)
 
-    def wait_gone_at_a(self, timeout=20):
+    def wait_gone_at_a(self, timeout=60):
         wait_for("the stale copy is destroyed", lambda: not self.vm.alive(), timeout)
         wait_for("remusd lets go of it", lambda: self.a.status(self.vm.uuid) is None, timeout)
 

@@ -15,6 +15,14 @@ import time
 import uuid
 
 BUILD = os.environ.get("REMUS_BUILD", "build")
+# Where the end of a lease is waited for: longer than a busy machine lets one of the hosts wait for its turn.
+DETECTOR = {"detector_floor_ms": 2000, "detector_ceiling_ms": 6000}
+LEASE_MARGIN_MS = 500
+LEASE_OVER_S = 3  # after which a backup with these would have taken over
+# Where B takes over in the end, but nobody is to lose patience before.
+UNHURRIED = {"detector_floor_ms": 5000, "detector_ceiling_ms": 10000}
+# Where nobody is to lose patience at all.
+PATIENT = {"detector_floor_ms": 10000, "detector_ceiling_ms": 20000}
 sys.path.insert(0, os.path.join(os.path.dirname(os.path.abspath(__file__)), ".."))
 
 
@@ -26,7 +34,7 @@ def program(name):
     return os.path.abspath(os.path.join(BUILD, name))
 
 
-def wait_for(what, condition, timeout=20.0, step=0.02):
+def wait_for(what, condition, timeout=60.0, step=0.02):
     """Polls `condition` until it is true; returns its value. RigError names `what` otherwise."""
     end = time.monotonic() + timeout
     while True:
@@ -235,13 +243,13 @@ class Rig:
         return os.path.join(self.host_dir(host), "sim")
 
     def remusd(self, host="A", env=None, **conf):
-        base = {"detector_floor_ms": 900, "detector_ceiling_ms": 3000, "reconnect_ms": 100, "verify_image": "yes"}
+        base = {**DETECTOR, "reconnect_ms": 100, "verify_image": "yes"}
         base.update(conf)
         return Daemon(self, "remusd", host, base, env)
 
     def backupd(self, host="B", env=None, **conf):
-        base = {"listen": "127.0.0.1:0", "net": f"switch:{self.switch_socket}", "detector_floor_ms": 900,
-                "detector_ceiling_ms": 3000}
+        base = {"listen": "127.0.0.1:0", "net": f"switch:{self.switch_socket}", **DETECTOR,
+                "lease_margin_ms": LEASE_MARGIN_MS}
         base.update(conf)
         d = Daemon(self, "backupd", host, base, env)
         d.address = d.call("version")["listen"]
@@ -291,7 +299,7 @@ class Rig:
         reply = a.call("protect", vm=vm.uuid, to=b.address, **protect)
         if not reply.get("ok"):
             raise RigError(f"protect: {reply}")
-        wait_for("protected", lambda: a.state(vm.uuid) == "protected")
+        wait_for("protected", lambda: a.state(vm.uuid) == "protected", timeout=120)
         return a, b, vm
 
 

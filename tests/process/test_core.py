@@ -40,7 +40,7 @@ def test_first_copy_under_a_heavy_writer():
     with Rig() as rig:
         a, b, vm = rig.protected_pair(vm_opts={"mem_mb": 80, "pattern_mb": 4, "dirty_rate": 80000, "dirty_span_mb": 64,
                                                "dirty_order": "seq", "content": "text"})
-        wait_for("epochs go on", lambda: b.status(vm.uuid).get("epoch", 0) > 5)
+        wait_for("epochs go on", lambda: b.status(vm.uuid).get("epoch", 0) > 5, timeout=120)
         assert not b.saw("replica-failed"), b.events()
         rig.power_cut(a, vm)
         wait_for("B active", lambda: b.state(vm.uuid) == "active")
