@@ -10,7 +10,7 @@ import time
 
 sys.path.insert(0, os.path.dirname(os.path.abspath(__file__)))
 from checks import Pair, check_client, reachable, state_files  # noqa: E402
-from rig import Control, wait_for  # noqa: E402
+from rig import LEASE_OVER_S, PATIENT, Control, wait_for  # noqa: E402
 import tap  # noqa: E402
 
 
@@ -28,7 +28,7 @@ def unprotect(hold):
         reachable(pair.rig, pair.vm)
         wait_for("B drops the replica", lambda: pair.b.status(pair.vm.uuid) is None)
         assert pair.a.status(pair.vm.uuid) is None and state_files(pair.a) == []
-        time.sleep(1.5)  # longer than detector and lease
+        time.sleep(LEASE_OVER_S)
         assert not pair.failed_over() and pair.rig.ask_vm("B", pair.vm.uuid, "info") is None
         pair.wait_runs()
         check_client(client)
@@ -74,7 +74,7 @@ def test_protect_again():
 def test_suspend_is_told_and_kept():
     """How the VM is to be stopped: remusd.conf's word, or protect's before it; the record remembers which."""
     for conf, asked, kept in (("cooperative", {}, 1), ("driver", {"suspend": "auto"}, 0)):
-        with Pair(hold="backup", a_conf={"suspend": conf}, **asked) as pair:
+        with Pair(hold="backup", a_conf={"suspend": conf, **PATIENT}, b_conf=PATIENT, **asked) as pair:
             told = pair.at_a()
             assert told["suspend"]["mode"] == "cooperative" and told["suspend"]["version"] is None, told
             assert "no driver" in told["suspend"]["why"] and not told["degraded"], told
@@ -95,7 +95,7 @@ def test_planned_failover():
         pair.wait_epochs(20)
         reply = pair.a.call("failover", vm=pair.vm.uuid)
         assert reply["ok"], reply
-        assert pair.b.state(pair.vm.uuid) == "active", pair.at_b()
+        pair.wait_state(pair.b, "active")
         pair.wait_gone_at_a()
         result = check_client(client)
         assert result["unanswered"] == 0, result
@@ -139,7 +139,7 @@ def test_forced_failover():
 
 def test_unprotect_by_force_in_a_failover():
     """The backup resumes the VM already, and takes its time to say so: the copy here is not let go."""
-    with Pair(hold="backup", b_env={"REMUS_FAULT": "backup_activated:1:sleep-ms=1000"}) as pair:
+    with Pair(hold="backup", b_env={"REMUS_FAULT": "backup_activated:1:sleep-ms=2000"}) as pair:
         pair.wait_epochs(5)
         failover = Control(pair.a.socket)
         failover.send(cmd="failover", vm=pair.vm.uuid)
@@ -177,7 +177,7 @@ def test_guest_powers_off():
         pair.rig.ask_vm("A", pair.vm.uuid, "shutdown")
         pair.wait_gone_at_a()
         wait_for("B drops the replica", lambda: pair.b.status(pair.vm.uuid) is None)
-        time.sleep(1.5)
+        time.sleep(LEASE_OVER_S)
         assert not pair.failed_over() and pair.rig.ask_vm("B", pair.vm.uuid, "info") is None
         assert pair.said(pair.a, "vm-off"), pair.a.events()
         assert state_files(pair.a) == []
@@ -185,11 +185,11 @@ def test_guest_powers_off():
 
 def test_vm_crashes():
     """A says so: B does not wait for the lease, which is long here."""
-    with Pair(hold="backup", b_conf={"detector_floor_ms": 30000, "detector_ceiling_ms": 30000}) as pair:
+    with Pair(hold="backup", b_conf={"detector_floor_ms": 60000, "detector_ceiling_ms": 60000}) as pair:
         client = pair.rig.client(pair.vm, seconds=4, clients=4)
         pair.wait_epochs(20)
         pair.vm.kill()
-        pair.wait_state(pair.b, "active", timeout=15)
+        pair.wait_state(pair.b, "active", timeout=50)
         check_client(client)
         pair.check_image("B")
         assert pair.said(pair.a, "vm-crashed"), pair.a.events()
