@@ -11,7 +11,7 @@ import threading
 
 sys.path.insert(0, os.path.dirname(os.path.abspath(__file__)))
 from checks import Pair  # noqa: E402
-from rig import RigError, program, wait_for  # noqa: E402
+from rig import UNHURRIED, RigError, program, wait_for  # noqa: E402
 import stream_build  # noqa: E402
 import stream_records  # noqa: E402
 import tap  # noqa: E402
@@ -23,7 +23,8 @@ class Scene:
     """One protected VM, one that is not, and what must not change."""
 
     def __init__(self):
-        self.pair = Pair(hold="backup", a_conf={"welcome_timeout_ms": 600}, b_conf={"replica_max_mb": 16})
+        self.pair = Pair(hold="backup", a_conf={"welcome_timeout_ms": 2000, **UNHURRIED},
+                         b_conf={"replica_max_mb": 16, **UNHURRIED})
         atexit.register(self.pair.__exit__, None, None, None)
         self.a, self.b, self.rig = self.pair.a, self.pair.b, self.pair.rig
         self.free = self.rig.vm(number=2)
@@ -43,7 +44,7 @@ class Scene:
 
     def check_unchanged(self):
         try:
-            wait_for("all is as before", lambda: self.look() == self.before, timeout=5)
+            wait_for("all is as before", lambda: self.look() == self.before, timeout=20)
         except RigError:
             now, self.before = self.look(), self.look()
             raise AssertionError(f"changed: {now}") from None
