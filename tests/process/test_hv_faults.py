@@ -8,7 +8,7 @@ import time
 
 sys.path.insert(0, os.path.dirname(os.path.abspath(__file__)))
 from faulty import faulty  # noqa: E402
-from rig import wait_for  # noqa: E402
+from rig import DETECTOR, wait_for  # noqa: E402
 import tap  # noqa: E402
 
 ATTEMPTS_S = 5  # in which A would have tried several times
@@ -49,7 +49,7 @@ def test_vm_without_a_process_at_the_primary():
 
 def test_vm_without_a_process_at_the_backup():
     """It runs, and nobody watches it."""
-    with faulty(at="B", detector_floor_ms=900) as pair:
+    with faulty(at="B", **DETECTOR) as pair:
         pair.rig.power_cut(pair.a, pair.vm)
         wait_for("B runs the VM", lambda: pair.b.state(pair.vm.uuid) == "active")
         with pair.rule("open ENOENT"):
@@ -112,7 +112,8 @@ def test_dirty_log_that_another_tool_takes_over():
     """It and B are left alone until the tool is done, and what is wrong is told once."""
     with faulty() as pair:
         with pair.rule("fetch_dirty 1 ESTALE\nlog_start EBUSY"):
-            wait_for("A has tried to have it back", lambda: pair.told("log_start"))
+            # Its status says so after all that was to be told of it.
+            wait_for("A has tried to have it back", lambda: "log_start" in pair.texts())
             before, sessions = pair.a.events(), pair.b.saw("session")
             time.sleep(ATTEMPTS_S)
             status = pair.a.status(pair.vm.uuid)
@@ -124,10 +125,10 @@ def test_dirty_log_that_another_tool_takes_over():
 
 def test_dirty_log_lost_is_no_death():
     """B is told: it does not take A for dead because the next session is a while away."""
-    with faulty(a_conf={"reconnect_ms": 4000}, detector_floor_ms=900) as pair:
+    with faulty(a_conf={"reconnect_ms": 6000}, detector_floor_ms=3000) as pair:
         with pair.rule("fetch_dirty 1 ESTALE"):
             wait_for("it is lost", lambda: pair.told("fetch_dirty"))
-        pair.wait_protected()
+        pair.wait_protected(above=1)
         assert pair.runs_at_a() and not pair.b.saw("takeover"), pair.b.events()
 
 
@@ -203,7 +204,7 @@ def test_network_that_cannot_be_given_back():
 
 def test_vm_that_does_not_stop_for_a_lost_lease():
     """It is said for as long as it is so."""
-    with faulty(detector_floor_ms=900) as pair:
+    with faulty(**DETECTOR) as pair:
         with pair.rule("stop ETIMEDOUT"):
             pair.b.kill_child(pair.vm.uuid)
             pair.b.kill()
@@ -229,7 +230,8 @@ def test_vm_that_has_not_got_over_its_last_stop():
     """It is not asked for another before: that epoch is late, and counts once."""
     with faulty() as pair:
         with pair.rule("rested EBUSY"):
-            wait_for("no epoch is made", lambda: not pair.makes_epochs())
+            wait_for("no epoch is made", lambda: pair.a.status(pair.vm.uuid)["inflight"] == 0 and
+                     not pair.makes_epochs())
             missed = pair.a.status(pair.vm.uuid)["missed_deadlines"]
             assert missed > 0 and not pair.makes_epochs()
             assert pair.a.status(pair.vm.uuid)["missed_deadlines"] == missed
@@ -252,7 +254,7 @@ def test_vm_given_a_device():
 
 def test_forget_while_nobody_knows_whether_the_vm_runs():
     """The record of a VM that was activated is what keeps a stale primary out."""
-    with faulty(at="B", detector_floor_ms=900) as pair:
+    with faulty(at="B", **DETECTOR) as pair:
         pair.rig.power_cut(pair.a, pair.vm)
         wait_for("B runs the VM", lambda: pair.b.state(pair.vm.uuid) == "active")
         with pair.rule("find EIO"):
@@ -265,7 +267,7 @@ def test_forget_while_nobody_knows_whether_the_vm_runs():
 
 def test_resumed_vm_that_nobody_can_look_at_for_a_while():
     """Neither is it said to be gone then, nor to be back."""
-    with faulty(at="B", detector_floor_ms=900) as pair:
+    with faulty(at="B", **DETECTOR) as pair:
         b = pair.b
         pair.rig.power_cut(pair.a, pair.vm)
         wait_for("B runs the VM", lambda: b.state(pair.vm.uuid) == "active")
@@ -281,7 +283,7 @@ def test_resumed_vm_that_nobody_can_look_at_for_a_while():
 
 def test_replica_lost_in_an_activation_that_failed():
     """B does not go on saying that it could resume the VM."""
-    with faulty(at="B", detector_floor_ms=900) as pair:
+    with faulty(at="B", **DETECTOR) as pair:
         with pair.rule("activate ESRCH"):
             pair.rig.power_cut(pair.a, pair.vm)
             wait_for("B has failed", lambda: pair.b.state(pair.vm.uuid) == "failed")
@@ -296,13 +298,13 @@ def test_planned_failover_that_failed():
         with pair.rule("activate ESRCH"):
             reply = pair.a.call("failover", vm=pair.vm.uuid)
             assert not reply["ok"] and pair.runs_at_a(), reply
-        pair.wait_protected()
+        pair.wait_protected(above=1)
         assert pair.causes(pair.b) == set(), pair.b.status(pair.vm.uuid)
 
 
 def test_takeover_interrupted_and_nobody_can_look_whether_the_vm_runs():
     """B's process dies having resumed the VM, before it has written that down; A asks meanwhile."""
-    with faulty(rule="find EIO", at="B", fault="backup_activated:1:kill", detector_floor_ms=900) as pair:
+    with faulty(rule="find EIO", at="B", fault="backup_activated:1:kill", **DETECTOR) as pair:
         b = pair.b
         assert not b.call("failover", vm=pair.vm.uuid, force=True)["ok"], "its process died"
         wait_for("it is told", lambda: pair.causes(b) == {"hypervisor"})
