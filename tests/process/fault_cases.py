@@ -9,17 +9,18 @@ from fault_scenarios import (backup_child_killed, copy_at_b_dies, cut_until_forg
                              unprotect)
 from rig import program
 
-# ---- the loop: its points, and a hit that lies in steady state ----
+# ---- the loop: its points, and a hit of each, counted from the first sealed epoch on ----
 
 PRIMARY_LOOP = {
     "primary_before_stop": 15, "primary_stopped": 15, "primary_dirty_fetched": 15, "primary_pages_copied": 15,
-    "primary_state_saved": 15, "primary_before_resume": 15, "primary_resumed": 15, "primary_encode_slice": 400,
+    "primary_state_saved": 15, "primary_before_resume": 15, "primary_resumed": 15, "primary_encode_slice": 15,
     "primary_epoch_end": 15, "primary_acked": 15, "primary_released": 15, "primary_link_write": 30,
 }
 BACKUP_LOOP = {
-    "backup_pages": 400, "backup_epoch_end": 15, "backup_verified": 15, "backup_sealed": 15, "backup_acked": 15,
+    "backup_pages": 15, "backup_epoch_end": 15, "backup_verified": 15, "backup_sealed": 15, "backup_acked": 15,
     "backup_released": 15, "backup_apply_page": 2000, "backup_applied": 15,
 }
+SEALED = {"A": "primary_acked", "B": "backup_applied"}
 A_CHILD_DIED = {"A": "event child-died", "B": "event (link-lost|session)"}
 B_CHILD_DIED = {"A": "event link-lost|link-lost:", "B": "event child-died"}
 REMUSD_DIED = {"A": "remusd is gone", "B": "the primary ended protection: remusd stops"}
@@ -36,7 +37,7 @@ def loop_cases(at, number, nth, by_side):
     cases = []
     for turn, (action, scenario, outcome, says) in enumerate(by_side):
         hold = ("backup", "primary")[(number + turn) % 2]
-        cases.append(Case(at, action, nth, scenario, outcome, says, hold=hold,
+        cases.append(Case(at, action, nth, scenario, outcome, says, hold=hold, counted_from=SEALED[at],
                           then_die=action == "kill" and number % 4 == 0))
     return cases
 

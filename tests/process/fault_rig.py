@@ -5,12 +5,9 @@ import re
 import signal
 import threading
 
+from fault_scenarios import LEASE_ENDS
 from proxy import Proxy
-from rig import Rig, RigError, wait_for
-
-# Longer than anything that delays one side on a busy machine, where the VM has to stay at A.
-PATIENT = {"detector_floor_ms": 2500, "detector_ceiling_ms": 6000}
-HASTY = {"detector_floor_ms": 900, "detector_ceiling_ms": 3000}
+from rig import DETECTOR, PATIENT, UNHURRIED, Rig, RigError, wait_for
 
 CLIENT_MAC = "52:54:00:c1:00:01"  # of a rig's first client
 # Outcomes after which no clients are served.
@@ -27,14 +24,15 @@ class Case:
     says        host -> regular expression that its events or log have to match
     session     the session in which the point is struck (generations count them)
     then_die    afterwards host A loses its power, and the VM has to outlive that
+    counted_from  the point from whose first hit on `nth` counts; None: from the start
     """
 
     def __init__(self, at, action, nth, scenario, outcome, says=None, session=1, hold="backup", then_die=False,
-                 vm_opts=None):
+                 vm_opts=None, counted_from=None):
         self.at, self.action, self.nth, self.scenario, self.outcome = at, action, nth, scenario, outcome
         self.outcomes = outcome.split(" or ")
         self.says, self.session, self.hold, self.then_die = says or {}, session, hold, then_die
-        self.vm_opts = vm_opts or {}
+        self.vm_opts, self.counted_from = vm_opts or {}, counted_from
 
     def name(self, point):
         how = self.scenario.__name__.replace("_", " ")
@@ -67,20 +65,25 @@ class Run:
 
     def environment(self):
         pids = {name: proc.pid for name, proc in (("a", self.a), ("b", self.b), ("vm", self.vm)) if proc}
+        counted_from = {"REMUS_FAULT_FROM": self.case.counted_from} if self.case.counted_from else {}
         return {"REMUS_FAULT": f"{self.point}:{self.case.nth}:{self.case.action.format(**pids)}",
-                "REMUS_FAULT_ONCE": os.path.join(self.rig.dir, "once")}
+                "REMUS_FAULT_ONCE": os.path.join(self.rig.dir, "once"), **counted_from}
+
+    def detector(self):
+        if self.case.scenario in LEASE_ENDS:
+            return DETECTOR
+        return UNHURRIED if self.case.then_die else PATIENT
 
     def start(self):
         """The armed side last, so that its action can name every other process."""
         # The pattern is gone through several times before the first epoch.
         self.vm = self.rig.vm(**{"pattern_mb": 1, "pattern_rate": 10000, **self.case.vm_opts})
-        detector = PATIENT if set(self.case.outcomes) <= {"again", "undisturbed", "unprotected"} else HASTY
         for host in sorted("AB", key=lambda h: h == self.case.at):
             env = self.environment() if host == self.case.at else None
             if host == "A":
-                self.a = self.rig.remusd(env=env, **PATIENT)
+                self.a = self.rig.remusd(env=env, **self.detector())
             else:
-                self.b = self.rig.backupd(env=env, **detector)
+                self.b = self.rig.backupd(env=env, **self.detector())
         self.proxy = Proxy(self.b.address)
         # Where nobody is left to answer, requests have to be given up.
         patience = 1500 if set(SILENT) & set(self.case.outcomes) else 60000
@@ -126,7 +129,7 @@ class Run:
     def was_hit(self):
         return f"fault point {self.point}: {self.case.action.split('=')[0]}" in self.armed().text()
 
-    def wait_hit(self, timeout=30):
+    def wait_hit(self, timeout=60):
         wait_for(f"fault point {self.point} is reached", self.was_hit, timeout, 0.005)
 
     def at_a(self):
@@ -199,7 +202,7 @@ class Run:
 
     def settle(self, *outcomes):
         try:
-            return wait_for(f"outcome: {' or '.join(outcomes)}", lambda: self.reached(outcomes), 40)
+            return wait_for(f"outcome: {' or '.join(outcomes)}", lambda: self.reached(outcomes), 60)
         except RigError as why:
             raise RigError(f"{why}; A: {self.at_a()}, B: {self.at_b()}") from why
 
@@ -209,7 +212,7 @@ class Run:
         """The guest answers the client from now on, not only before."""
         seen = os.path.getsize(self.rig.frames_log)
         answer = f'"src":"{self.vm.mac}","dst":"{CLIENT_MAC}"'
-        wait_for("client is answered", lambda: answer in self.frames_text(seen), 40, 0.05)
+        wait_for("client is answered", lambda: answer in self.frames_text(seen), step=0.05)
 
     def frames_text(self, start):
         with open(self.rig.frames_log, encoding="utf-8") as f:

@@ -128,3 +128,8 @@ def host_dies_meanwhile(run):
     steady(run)
     run.proxy.freeze()
     run.power_cut()
+
+
+# What waits for the end of a lease; the others are at their end without one side losing patience with the other.
+LEASE_ENDS = {host_death, forced_failover, cut_until_taken_over, cut_until_struck, cut_until_forgotten,
+              copy_at_b_dies, host_dies_meanwhile}
