@@ -53,7 +53,8 @@ def run_session(spoil=lambda _, said: said, limit_s=LIMIT_S, farewell=b""):
         session.start()
         try:
             deadline = time.monotonic() + limit_s
-            while len(session.checker.trips) < RECORDS and time.monotonic() < deadline:
+            while len(session.checker.sent_at) < RECORDS or \
+                    (len(session.checker.trips) < RECORDS and time.monotonic() < deadline):
                 session.check()
                 time.sleep(0.01)
             session.finish(limit_s)

@@ -14,8 +14,9 @@ import tap  # noqa: E402
 REFLECT = 0x88B5
 EPOCH_S = 0.3
 STOPS_AT = 8  # the epoch whose seal is held up: every epoch comes by once
-SLEEP_MS = 2500
-PATIENT = {"detector_floor_ms": 8000, "detector_ceiling_ms": 9000}
+SLEEP_MS = 5000
+LOOK_S = 1.25  # so much less that a late look sees the same
+PATIENT = {"detector_floor_ms": 15000, "detector_ceiling_ms": 20000}
 
 
 class Stream:
@@ -54,7 +55,7 @@ def held_up(hold, point):
         # What was answered last was captured an epoch ago at least: half of one leaves room for a late look.
         assert age > EPOCH_S / 2, f"an answer {age:.3f} s old left before its epoch of {EPOCH_S} s was sealed"
         newest = stream.newest
-        while time.monotonic() < seen + SLEEP_MS / 2000:
+        while time.monotonic() < seen + LOOK_S:
             stream.turn()
         assert stream.newest == newest, "output left while the seal was held up"
         status = a.status(vm.uuid)

@@ -273,13 +273,13 @@ def protect_waits_and_shows_progress():
 
 
 def protect_stops_waiting():
-    for state, status in (("vm-gone", FAILED), ("syncing", TIMEOUT)):
+    for state, status, limit_s in (("vm-gone", FAILED, 30), ("syncing", TIMEOUT, 1)):
         def answer(request, state=state):
             return {"ok": True, "uuid": "u", "name": "web",
                     "vms": [primary_status(state=state, protected=False)]}
 
         with FakeDaemon(REMUSD, answer):
-            line = ["protect", "web", "--to", "b", "--wait", "--timeout", "1"]
+            line = ["protect", "web", "--to", "b", "--wait", "--timeout", str(limit_s)]
             expect(run(*line), status)
             assert document(expect(run("--json", *line), status))["ok"] is False
 
