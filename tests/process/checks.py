@@ -1,6 +1,7 @@
 # SPDX-License-Identifier: GPL-2.0-or-later
 """What has to hold after a fault, and a protected VM behind a bad network to try it on."""
 import os
+import signal
 import socket
 import threading
 import time
@@ -9,6 +10,8 @@ from proxy import Proxy
 from rig import Rig, RigError, wait_for
 
 VNET = bytes(10)
+WHOLE_TEST_S = 3600  # of a client that check_client ends
+AFTERWARDS_S = 1  # in which it goes on before
 
 
 class Witness(threading.Thread):
@@ -79,6 +82,10 @@ class Pair:
         reply = self.a.call("protect", vm=self.vm.uuid, to=self.proxy.address, **self.how)
         assert reply.get("ok"), reply
         self.wait_protected()
+
+    def client(self, **opts):
+        """Asks until check_client ends it."""
+        return self.rig.client(self.vm, seconds=WHOLE_TEST_S, **opts)
 
     # ---- what it looks like ----
 
@@ -171,8 +178,11 @@ class Pair:
         return bool(self.said(self.b, "takeover"))
 
 
-def check_client(client, timeout=60):
-    """No answered increment is lost, none is counted twice, and the last read was answered."""
+def check_client(client, timeout=180):
+    """No answered increment is lost, none is counted twice, and the last read, now, is answered."""
+    wait_for("the client is served", client.is_served)
+    time.sleep(AFTERWARDS_S)
+    client.kill(signal.SIGTERM)
     result = client.result(timeout)
     assert client.popen.returncode == 0 and not result["violations"], result
     return result

@@ -278,7 +278,7 @@ class Rig:
         argv = [program("remus-simclient"), mode]
         for k, v in args.items():
             argv += [f"--{k}", str(v)]
-        return Client(self, f"client{n}", argv)
+        return Client(self, f"client{n}", argv, args["mac"])
 
     def power_cut(self, daemon, vm):
         """Daemon, VM child and VM end at one instant: none sees another one end and says goodbye."""
@@ -304,6 +304,15 @@ class Rig:
 
 
 class Client(Proc):
+    def __init__(self, rig, name, argv, mac):
+        self.frames_log, self.mac = rig.frames_log, mac
+        super().__init__(rig, name, argv)
+
+    def is_served(self):
+        """By more than an answer to its ARP request."""
+        with open(self.frames_log, encoding="utf-8") as f:
+            return f.read().count(f'"dst":"{self.mac}"') > 10
+
     def result(self, timeout=60):
         self.popen.wait(timeout)
         text = self.text()

@@ -44,7 +44,7 @@ def finish(pair, client):
 
 def test_flipped_bits_to_the_backup():
     with Pair({"dirty_rate": 300, "content": "random"}, b_conf=UNHURRIED, hold="backup") as pair:
-        client = pair.rig.client(pair.vm, seconds=6, clients=2)
+        client = pair.client(clients=2)
         pair.wait_epochs(5)
         for after in (0, 17, 1000, 40001):
             one_offence(pair, lambda proxy, n=after: proxy.flip("up", n))
@@ -54,7 +54,7 @@ def test_flipped_bits_to_the_backup():
 
 def test_flipped_bits_to_the_primary():
     with Pair(hold="backup", b_conf=UNHURRIED) as pair:
-        client = pair.rig.client(pair.vm, seconds=6, clients=2)
+        client = pair.client(clients=2)
         pair.wait_epochs(5)
         for after in (0, 13, 21, 100):
             one_offence(pair, lambda proxy, n=after: proxy.flip("down", n))
@@ -65,7 +65,7 @@ def test_flipped_bits_to_the_primary():
 def test_flips_all_the_time():
     """One bit in 2 MB: the first copy gets through now and then. The guest goes on whatever happens."""
     with Pair({"dirty_rate": 300, "content": "random"}, b_conf=UNHURRIED, hold="backup") as pair:
-        client = pair.rig.client(pair.vm, seconds=6, clients=2)
+        client = pair.client(clients=2)
         pair.proxy.flip("up", 100000, every=2000003)
         time.sleep(4)
         wait_for("a session was lost", lambda: pair.sessions() > 1)
@@ -76,7 +76,7 @@ def test_flips_all_the_time():
 
 def test_truncated_records():
     with Pair({"dirty_rate": 300, "content": "random"}, b_conf=UNHURRIED, hold="backup") as pair:
-        client = pair.rig.client(pair.vm, seconds=6, clients=2)
+        client = pair.client(clients=2)
         for direction, after in (("up", 1), ("up", 33), ("up", 20000), ("down", 1), ("down", 33)):
             one_offence(pair, lambda proxy, d=direction, n=after: proxy.truncate(d, n))
         finish(pair, client)
@@ -93,7 +93,7 @@ def test_foreign_bytes_in_the_stream():
         header(0x7FFF, 0),
     ]
     with Pair(hold="backup", b_conf=UNHURRIED) as pair:
-        client = pair.rig.client(pair.vm, seconds=8, clients=2)
+        client = pair.client(clients=2)
         for n, data in enumerate(foreign):
             one_offence(pair, lambda proxy, d=data, way="down" if n % 2 else "up": proxy.inject(way, d))
         finish(pair, client)
@@ -124,7 +124,7 @@ def hello_start(uuid, length=47, generation=99):
 
 
 def undisturbed(pair, strangers):
-    client = pair.rig.client(pair.vm, seconds=3, clients=2)
+    client = pair.client(clients=2)
     pair.wait_epochs(5)
     before = pair.generation()
     held = strangers()

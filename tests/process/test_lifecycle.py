@@ -18,7 +18,7 @@ import tap  # noqa: E402
 
 def unprotect(hold):
     with Pair(hold=hold, protect=False) as pair:
-        client = pair.rig.client(pair.vm, seconds=5, clients=2)
+        client = pair.client(clients=2)
         reachable(pair.rig, pair.vm)
         pair.protect()
         pair.wait_epochs(10)
@@ -91,7 +91,7 @@ def test_suspend_is_told_and_kept():
 
 def test_planned_failover():
     with Pair(hold="backup") as pair:
-        client = pair.rig.client(pair.vm, seconds=4, clients=4)
+        client = pair.client(clients=4)
         pair.wait_epochs(20)
         reply = pair.a.call("failover", vm=pair.vm.uuid)
         assert reply["ok"], reply
@@ -106,7 +106,7 @@ def test_planned_failover():
 def test_failback():
     """B protects the VM with A as its backup, and A gets it back."""
     with Pair(hold="backup") as pair:
-        client = pair.rig.client(pair.vm, seconds=9, clients=2)
+        client = pair.client(clients=2)
         pair.wait_epochs(10)
         assert pair.a.call("failover", vm=pair.vm.uuid)["ok"]
         b_primary = pair.rig.remusd("B")
@@ -124,7 +124,7 @@ def test_failback():
 def test_forced_failover():
     """At the backup, against a primary that lives: the lease is waited for, and the primary fenced."""
     with Pair(hold="primary") as pair:
-        client = pair.rig.client(pair.vm, seconds=6, clients=4)
+        client = pair.client(clients=4)
         pair.wait_epochs(20)
         reply = pair.b.call("failover", vm=pair.vm.uuid)
         assert reply["code"] == "unsafe" and reply["hint"], reply
@@ -186,7 +186,7 @@ def test_guest_powers_off():
 def test_vm_crashes():
     """A says so: B does not wait for the lease, which is long here."""
     with Pair(hold="backup", b_conf={"detector_floor_ms": 60000, "detector_ceiling_ms": 60000}) as pair:
-        client = pair.rig.client(pair.vm, seconds=4, clients=4)
+        client = pair.client(clients=4)
         pair.wait_epochs(20)
         pair.vm.kill()
         pair.wait_state(pair.b, "active", timeout=50)

@@ -13,9 +13,9 @@ from rig import wait_for  # noqa: E402
 import tap  # noqa: E402
 
 
-def taken_over_and_fenced(pair, break_link, seconds=5):
+def taken_over_and_fenced(pair, break_link):
     """The fault lasts until B runs the VM; when it is over, A has to find out."""
-    client = pair.rig.client(pair.vm, seconds=seconds, clients=4)
+    client = pair.client(clients=4)
     pair.wait_epochs(20)
     break_link(pair.proxy)
     pair.wait_state(pair.b, "active")
@@ -49,7 +49,7 @@ def test_half_open_primary_not_heard():
 def test_half_open_primary_deaf():
     """B hears A and grants leases that A never gets: A stops the VM, then gives the link up, and B takes over."""
     with Pair(hold="backup", a_conf={"detector_ceiling_ms": 4000}) as pair:
-        taken_over_and_fenced(pair, lambda proxy: proxy.half_open("down"), seconds=7)
+        taken_over_and_fenced(pair, lambda proxy: proxy.half_open("down"))
 
 
 def test_silent_peer():
@@ -61,7 +61,7 @@ def test_silent_peer():
 def test_frozen_then_thawed():
     """What was stuck in the network arrives after B took over: A must not act on any of it."""
     with Pair(hold="primary", a_conf={"detector_ceiling_ms": 20000}) as pair:
-        client = pair.rig.client(pair.vm, seconds=5, clients=4)
+        client = pair.client(clients=4)
         pair.wait_epochs(20)
         pair.proxy.freeze()
         pair.wait_state(pair.b, "active")
@@ -76,7 +76,7 @@ def test_welcome_lost():
     """HELLO arrives, WELCOME does not: B has given up the old epoch, A may not run. When the link is whole the
     VM goes on at A."""
     with Pair(hold="backup", a_conf={"detector_ceiling_ms": 4000, "welcome_timeout_ms": 2000}) as pair:
-        client = pair.rig.client(pair.vm, seconds=8, clients=2)
+        client = pair.client(clients=2)
         pair.wait_epochs(20)
         before = pair.generation()
         pair.proxy.drop("down")
@@ -98,7 +98,7 @@ def test_welcome_lost():
 def test_deaf_for_a_moment():
     """Longer than the lease, but B hears A all the time: A stops the VM, and goes on when the answers come."""
     with Pair(hold="backup", a_conf={"detector_ceiling_ms": 20000}) as pair:
-        client = pair.rig.client(pair.vm, seconds=5, clients=4)
+        client = pair.client(clients=4)
         pair.wait_epochs(20)
         before = pair.generation()
         pair.proxy.freeze("down")
@@ -116,7 +116,7 @@ def test_deaf_for_a_moment():
 def test_hiccups():
     """Interruptions well below the lease: no failover, no new first copy."""
     with Pair(hold="backup") as pair:
-        client = pair.rig.client(pair.vm, seconds=4, clients=4)
+        client = pair.client(clients=4)
         pair.wait_epochs(20)
         before = pair.generation()
         for _ in range(4):
@@ -133,7 +133,7 @@ def test_hiccups():
 def test_long_link():
     """A tenth of a second each way: several epochs are in flight, and nothing is missed but time."""
     with Pair(hold="backup") as pair:
-        client = pair.rig.client(pair.vm, seconds=3, clients=2, retry_ms=1000)
+        client = pair.client(clients=2, retry_ms=1000)
         before = pair.generation()
         pair.proxy.delay(0.1)
         wait_for("an epoch is sent before the one before it is sealed", lambda: pair.at_a()["inflight"] > 1)
@@ -146,7 +146,7 @@ def test_one_octet_at_a_time():
     """Each read returns one octet: every record boundary is met at every place."""
     detector = {"detector_floor_ms": 3000, "detector_ceiling_ms": 8000}
     with Pair({"pattern_rate": 100}, a_conf=detector, b_conf=detector, hold="backup") as pair:
-        client = pair.rig.client(pair.vm, seconds=5, clients=1, interval_ms=50)
+        client = pair.client(clients=1, interval_ms=50)
         before = pair.generation()
         pair.proxy.slow(1, 0.0)
         time.sleep(4)
@@ -163,7 +163,7 @@ def test_slow_link():
     vm_opts = {"dirty_rate": 1000, "dirty_span_mb": 8, "content": "random"}
     detector = {"detector_floor_ms": 4000, "detector_ceiling_ms": 8000}
     with Pair(vm_opts, a_conf=detector, b_conf=detector, hold="backup") as pair:
-        client = pair.rig.client(pair.vm, seconds=8, clients=2, retry_ms=1000, timeout_ms=60000)
+        client = pair.client(clients=2, retry_ms=1000, timeout_ms=60000)
         pair.wait_epochs(5)  # which is much for a machine that is slow itself
         before, start = pair.generation(), pair.at_a()
         pids = [pair.a.child_pid(pair.vm.uuid), pair.b.child_pid(pair.vm.uuid)]

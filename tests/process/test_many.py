@@ -7,7 +7,7 @@ import sys
 import time
 
 sys.path.insert(0, os.path.dirname(os.path.abspath(__file__)))
-from checks import Pair, check_client  # noqa: E402
+from checks import WHOLE_TEST_S, Pair, check_client  # noqa: E402
 from rig import PATIENT, UNHURRIED, Rig, wait_for  # noqa: E402
 import tap  # noqa: E402
 
@@ -34,7 +34,7 @@ def test_two_hosts_two_vms_each():
         for host, daemon in hosts.items():
             for vm in vms[host]:
                 protect(daemon, vm, b)
-        clients = [rig.client(vm, seconds=6, clients=1, interval_ms=10) for host in "AC" for vm in vms[host]]
+        clients = [rig.client(vm, seconds=WHOLE_TEST_S, clients=1, interval_ms=10) for host in "AC" for vm in vms[host]]
         listed = {v["uuid"]: v for v in b.call("list")["vms"]}
         assert set(listed) == {vm.uuid for host in "AC" for vm in vms[host]}, listed
         assert len({v["pid"] for v in listed.values()}) == 4, "one process per VM"
@@ -126,7 +126,7 @@ def test_epochs_larger_than_staging():
     vm_opts = {"dirty_rate": 16000, "dirty_span_mb": 8, "dirty_order": "seq", "content": "random"}
     with Pair(vm_opts, a_conf=PATIENT, b_conf={"staging_mb": 1, **PATIENT}, protect=False) as pair:
         assert pair.a.call("protect", vm=pair.vm.uuid, to=pair.proxy.address, epoch_ms=50)["ok"]
-        client = pair.rig.client(pair.vm, seconds=4, clients=2)
+        client = pair.client(clients=2)
         wait_for("A says so", lambda: pair.said(pair.a, "epoch-in-place"))
         wait_for("B says so", lambda: pair.said(pair.b, "epoch-in-place"))
         for _ in range(40):
@@ -144,7 +144,7 @@ def test_burst_larger_than_staging():
     vm_opts = {"dirty_rate": 400, "dirty_span_mb": 4, "dirty_order": "seq", "content": "sparse"}
     # Both bear with the pause, and the guest goes on in it.
     with Pair(vm_opts, b_conf={"staging_mb": 1, **UNHURRIED}, a_conf={"window_epochs": 1, **UNHURRIED}) as pair:
-        client = pair.rig.client(pair.vm, seconds=5, clients=2)
+        client = pair.client(clients=2)
         pair.wait_epochs(10)
         before = len(pair.said(pair.a, "epoch-in-place"))  # a busy machine stretches a quiet epoch now and then
         pair.proxy.freeze()

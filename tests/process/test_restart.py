@@ -19,7 +19,7 @@ import tap  # noqa: E402
 
 def primary_returns(stop):
     with Pair(hold="backup") as pair:
-        client = pair.rig.client(pair.vm, seconds=6, clients=2)
+        client = pair.client(clients=2)
         pair.wait_epochs(20)
         before = pair.generation()
         stop(pair)
@@ -102,7 +102,7 @@ def test_primary_parent_killed():
 def test_primary_killed():
     """Daemon and child at once, and back before B has lost patience."""
     with Pair(hold="backup", b_conf=PATIENT) as pair:
-        client = pair.rig.client(pair.vm, seconds=6, clients=2)
+        client = pair.client(clients=2)
         pair.wait_epochs(20)
         before = pair.generation()
         child = pair.a.child_pid(pair.vm.uuid)
@@ -119,7 +119,7 @@ def test_primary_killed():
 def backup_returns(stop):
     """Meanwhile the VM runs or waits at A, and nobody says that it is protected."""
     with Pair(hold="backup") as pair:
-        client = pair.rig.client(pair.vm, seconds=8, clients=2)
+        client = pair.client(clients=2)
         pair.wait_epochs(20)
         before = pair.generation()
         stop(pair)
@@ -197,7 +197,7 @@ def test_state_cannot_be_written_at_first():
 
 def state_fails(at_b, **env):
     with Pair(hold="backup", a_conf=PATIENT, b_conf=PATIENT, **env) as pair:
-        client = pair.rig.client(pair.vm, seconds=6, clients=2)
+        client = pair.client(clients=2)
         pair.wait_epochs(10)
         before = pair.generation()
         pair.proxy.cut()
@@ -219,7 +219,7 @@ def test_state_cannot_be_written_at_the_backup():
 def test_takeover_waits_for_its_record():
     """I3: without a durable generation B may not activate. It says so, and tries until it can."""
     with Pair(hold="backup", b_env={"REMUS_FAULT": "state_write:2:fail,state_rename:2:fail"}) as pair:
-        client = pair.rig.client(pair.vm, seconds=7, clients=2)
+        client = pair.client(clients=2)
         pair.wait_epochs(10)
         pair.rig.power_cut(pair.a, pair.vm)
         pair.wait_state(pair.b, "active")

@@ -27,7 +27,7 @@ def stalled(pid):
 
 def briefly(pair, pid):
     """Stalls well below the lease change nothing."""
-    client = pair.rig.client(pair.vm, seconds=4, clients=4)
+    client = pair.client(clients=4)
     before = pair.generation()
     for _ in range(3):
         pair.wait_epochs(5)
@@ -52,7 +52,7 @@ def test_backup_child_briefly():
 def primary_child_for_long(hold):
     """Nobody stops the VM at A meanwhile: it runs, but it is not heard."""
     with Pair(hold=hold) as pair:
-        client = pair.rig.client(pair.vm, seconds=6, clients=4)
+        client = pair.client(clients=4)
         pair.wait_epochs(20)
         with stalled(pair.a.child_pid(pair.vm.uuid)):
             pair.wait_state(pair.b, "active")
@@ -87,7 +87,7 @@ def test_backup_child_for_long():
     """A has no lease and stops the VM. When B's child comes to itself it may find A alive, or silent for so long
     that it takes over: both are right, and one copy goes on."""
     with Pair(hold="backup") as pair:
-        client = pair.rig.client(pair.vm, seconds=8, clients=4)
+        client = pair.client(clients=4)
         pair.wait_epochs(20)
         with stalled(pair.b.child_pid(pair.vm.uuid)):
             pair.wait_state(pair.a, "blocked")
@@ -107,7 +107,7 @@ def test_backup_child_for_long():
 
 def parents(pair, daemon):
     """The parents only answer questions: without them a VM stays protected."""
-    client = pair.rig.client(pair.vm, seconds=4, clients=4)
+    client = pair.client(clients=4)
     pair.wait_epochs(10)
     other = pair.b if daemon is pair.a else pair.a
     sealed = other.status(pair.vm.uuid)["epochs_sealed"]
@@ -136,7 +136,7 @@ def test_primary_parent():
 def test_primary_before_backup():
     """Both were stopped in good order: the VM needs no backup to run, and is protected when one comes."""
     with Pair(hold="backup") as pair:
-        client = pair.rig.client(pair.vm, seconds=6, clients=2)
+        client = pair.client(clients=2)
         before = pair.generation()
         assert pair.a.end() == 0, pair.a.text()
         assert pair.b.end() == 0, pair.b.text()
@@ -153,7 +153,7 @@ def test_primary_before_backup():
 def test_primary_back_before_the_link():
     """remusd died without a word and is back before it can ask B, which may run the VM: A waits, stopped."""
     with Pair(hold="backup") as pair:
-        client = pair.rig.client(pair.vm, seconds=7, clients=2)
+        client = pair.client(clients=2)
         pair.wait_epochs(20)
         pair.proxy.unplug()
         for pid in (pair.a.pid, pair.a.child_pid(pair.vm.uuid)):
@@ -180,7 +180,7 @@ def test_backup_takes_long_to_make_room():
 def test_connections_in_reverse():
     """What A sent long ago arrives after what it sent last: generations only grow, and A comes through."""
     with Pair(hold="backup", a_conf={"welcome_timeout_ms": 1000}, b_conf=PATIENT) as pair:
-        client = pair.rig.client(pair.vm, seconds=5, clients=2)
+        client = pair.client(clients=2)
         pair.wait_epochs(10)
         before = pair.generation()
         pair.proxy.hold_connections()
