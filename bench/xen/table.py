@@ -44,11 +44,17 @@ def kib(octets):
     return f"{octets / 1024:.0f}"
 
 
+def doing(line):
+    """How often the echo service was asked follows the other host's clock, and differs from row to row."""
+    asked = line.get("asked_per_s")
+    return f"{line['workload']}, {asked:.0f}/s" if asked else line["workload"]
+
+
 def cost_rows(lines):
     for line in in_order(of(lines, "xen-costs", **STOCK)):
         if line["side"] == "bare":
             continue
-        yield [line["workload"], str(line["epoch_ms"]), TITLES[line["side"]], f"{line['epochs_per_s']:.1f}",
+        yield [doing(line), str(line["epoch_ms"]), TITLES[line["side"]], f"{line['epochs_per_s']:.1f}",
                f"{ms(line['pause_us'])} / {ms(line['pause_us'], 'p99')}", ms(line["wait_us"]), ms(line["own_us"]),
                f"{ms(line['gap_us'])} / {ms(line['gap_us'], 'max')}", f"{line['stolen'] * 100:.0f}",
                pages(line), kib(line["bytes_per_epoch"]), f"{line['dom0_cpu'] * 100:.0f}"]
@@ -64,7 +70,7 @@ def stop_rows(lines):
     """Every way of stopping, guests with and without the driver."""
     for line in in_order(of(lines, "xen-costs")):
         pause = line["pause_us"]
-        yield [str(line["vcpus"]), line["workload"], str(line["epoch_ms"]), WAYS[line["side"]].format(line["suspend"]),
+        yield [str(line["vcpus"]), doing(line), str(line["epoch_ms"]), WAYS[line["side"]].format(line["suspend"]),
                f"{ms(pause)} ({ms(pause, 'p25')}-{ms(pause, 'p75')})", ms(line["wait_us"]), ms(line["own_us"]), pages(line),
                f"{line['epochs_per_s']:.1f}" if "epochs_per_s" in line else "-"]
 
@@ -91,7 +97,7 @@ def parts(lines):
 
 def driver_parts(lines):
     """Of the driver's handshake, what it counts itself."""
-    rows = [[str(line["vcpus"]), line["side"], line["workload"], str(line["epoch_ms"]), ms(line["wait_us"])]
+    rows = [[str(line["vcpus"]), line["side"], doing(line), str(line["epoch_ms"]), ms(line["wait_us"])]
             + [f"{line['driver_us'][part] / 1000:.3f}" for part in ("wake", "drain", "rendezvous")]
             for line in in_order(of(lines, "xen-costs", suspend="driver")) if line.get("driver_us")]
     return table(["vCPUs", "", "workload", "ms asked", "handshake ms", "interrupt to thread", "xenstore at rest",
