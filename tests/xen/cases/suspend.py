@@ -1,10 +1,10 @@
 # SPDX-License-Identifier: GPL-2.0-or-later
 """By what a protected guest is stopped: its kernel, or the driver in it, which may come, go, fail and lie."""
 
-from lablib import kernel_log
+from lablib import engine_log, kernel_log
 from lablib.fixture import until
 from lablib.layout import LabError
-from lablib.scene import Strike
+from lablib.scene import Scene, Strike
 
 LOAD = "modprobe remus_suspend"
 UNLOAD = "rmmod remus_suspend; ! grep -q ^remus_suspend /proc/modules"  # may be said twice
@@ -57,6 +57,7 @@ def goes_on(scene, talk):
     talk.finish()
     scene.check_memory()
     check_log(scene)
+    engine_log.check(scene.protection)
 
 
 def works_at_backup(scene):
@@ -65,10 +66,10 @@ def works_at_backup(scene):
     check_log(scene)
 
 
-def struck_while_suspended(scene, action):
+def struck_while_suspended(scene, action, start=Scene.ready):
     """A new remusd protects the guest, and `action` befalls its process while the driver holds the guest suspended.
-    Returns the clients' conversation."""
-    protection = scene.ready()
+    start: of the scene. Returns the clients' conversation."""
+    protection = start(scene)
     guest(scene, LOAD)
     strike = Strike(protection, "remusd", f"primary_stopped:{EPOCHS_BEFORE}:{action}")
     talk = scene.talk()
@@ -125,6 +126,7 @@ def gone_though_wanted(scene):
     guest(scene, LOAD)
     stopped_by(scene, "driver")
     goes_on(scene, talk)
+    assert engine_log.count(scene.protection, "no driver", "warn") == 1
 
 
 def given_back(scene):
@@ -145,6 +147,7 @@ def lies(scene):
     assert not reply["ok"] and "closed" in reply["error"], reply
     assert p.ask_protect(CALM_MS)["ok"]
     stopped_by(scene, "cooperative", "closed", degraded=True)
+    assert engine_log.count(p, "epochs have long pauses", "warn") == 1
     p.must_run("A", f"xenstore-write {NODE} ''")
     stopped_by(scene, "cooperative", "no driver")
 
@@ -158,6 +161,7 @@ def fails(scene):
     guest(scene, f"{UNLOAD}; {LOAD}")
     stopped_by(scene, "driver")
     goes_on(scene, talk)
+    assert engine_log.count(scene.protection, "did not suspend it several times", "warn") == 1
 
 
 TESTS = [("driver is refused where there is none, cooperative does not use one", only_when_wanted),

@@ -6,7 +6,7 @@ and outlives its host.
 import shutil
 
 from cases.suspend import CALM_MS, LOAD, NODE, guest, stopped_by
-from lablib import guest_driver
+from lablib import engine_log, guest_driver
 from lablib.archive import Archive
 
 SYMBOL, MISSED = "HYPERVISOR_shared_info", "HYPERVISOR_shared_infos"
@@ -27,6 +27,8 @@ def protected_without(scene):
     p.protect(CALM_MS, suspend="auto")
     talk = scene.talk()
     stopped_by(scene, "cooperative", "no driver")
+    assert engine_log.count(p, "no driver") == engine_log.count(p, "no driver", "info") == 1
+    engine_log.check(p)
     scene.kill_primary()
     scene.check_took_over(talk)
 

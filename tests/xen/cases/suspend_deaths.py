@@ -3,25 +3,30 @@
 
 from cases.suspend import (PARAMETERS, goes_on, guest, stopped_by, struck_while_suspended, with_driver,
                            works_at_backup)
-from lablib import transfer
+from lablib import engine_log, transfer
 from lablib.fixture import at_random, until
+from lablib.scene import Scene
 from lablib.selfchecks import SelfChecks
 
 BRISK_MS = 300  # many checkpoints in a few seconds
 INSTANTS, RANDOM_S = 5, 4
 STAY_MS = 300_000
+REQUESTS = 3
+LATE = "did not suspend within"  # a busy machine
 SAVE_LIMIT_S = 120  # xl save waits for 60 s where it does not fail at once
 STEAL, ROUNDING_S = 8, 1  # of /proc/stat's first line, in hundredths
 
 
 def another_tool_asks(scene):
-    """remusd is not disturbed: neither its process for the VM nor the session comes to an end."""
+    """remusd is not disturbed: neither its process for the VM nor the session comes to an end. It says no more than
+    once of each request that it has resumed the guest."""
     p = with_driver(scene)
     talk, session = scene.talk(), p.status("A")["generation"]
+    before = len(engine_log.troubles(p))
     status, text = p.lab.run("A", "xl save guest /run/guest.save", SAVE_LIMIT_S)
     assert status != 0, text
     talk.more()
-    for _ in range(3):
+    for _ in range(REQUESTS):
         p.must_run("A", "xenstore-write /local/domain/$(xl domid guest)/control/shutdown suspend")
         until("it was obeyed", lambda: not p.must_run(
             "A", "xenstore-read /local/domain/$(xl domid guest)/control/shutdown").strip())
@@ -29,15 +34,20 @@ def another_tool_asks(scene):
     assert stopped_by(scene, "driver")["generation"] == session, "the session was lost over it"
     assert not p.events("A", "child-died")
     goes_on(scene, talk)
+    assert engine_log.count(p, "another tool") <= REQUESTS
+    new = [text for text in engine_log.troubles(p)[before:] if "suspend" in text or "resume" in text]
+    assert all(LATE in text for text in new), new
 
 
 def agent_dies_while_suspended(scene):
-    """The next one cannot know who has stopped the guest, and resumes it all the same."""
-    talk = struck_while_suspended(scene, "kill")
+    """The next one cannot know who has stopped the guest, and resumes it all the same. The backup gives it the time
+    that it needs on a busy machine."""
+    talk = struck_while_suspended(scene, "kill", Scene.patient)
     until("a new process has taken over", lambda: scene.protection.events("A", "child-died"))
     scene.check_protected_again(after=1)
     stopped_by(scene, "driver")
     goes_on(scene, talk)
+    assert engine_log.count(scene.protection, engine_log.DEATH) == 1
 
 
 def resumed_by_another_tool(scene):
@@ -53,6 +63,7 @@ def resumed_by_another_tool(scene):
     until("it is noticed", noticed)
     scene.check_protected_again()
     talk.more()
+    engine_log.check(p)
     scene.kill_primary()
     scene.check_took_over(talk)
     works_at_backup(scene)

@@ -22,7 +22,7 @@ status() {{ sleep 0.2; remusctl --json status guest >/run/said; }}
 says() {{ status; grep -q "$1" /run/said; }}
 missed() {{ status; grep -o '"missed_deadlines": *[0-9]*' /run/said; }}
 """
-HOLD = FUNCTIONS + "$cpu on; until says '{words}'; do :; done; $cpu off; cat /run/said"
+HOLD = FUNCTIONS + "$cpu on; until says '{words}'; do :; done; {then}; $cpu off; cat /run/said"
 HOLD_EACH = FUNCTIONS + """
 until says '{words}'; do
     before=$(missed); $cpu on
@@ -41,9 +41,9 @@ def asked_by_driver(scene, stop_ms=STOP_MS, epoch_ms=CALM_MS):
     return scene.talk()
 
 
-def held(scene, words, how=HOLD):
-    """Xen does not run the guest until remusd's status has these words; that status is returned."""
-    said = scene.protection.must_run("A", how.format(words=words), HOLD_LIMIT_S)
+def held(scene, words, then="true", how=HOLD):
+    """Xen does not run the guest until remusd's status has these words, and this is done; that status is returned."""
+    said = scene.protection.must_run("A", how.format(words=words, then=then), HOLD_LIMIT_S)
     return json.loads(said)["vms"][0]
 
 
@@ -110,7 +110,19 @@ def refuses_late(scene):
     goes_on(scene, talk)
 
 
+def agent_dies(scene):
+    """With its end of the channel, while the driver has yet to answer: the next process asks anew."""
+    talk, p = asked_by_driver(scene), scene.protection
+    before = p.status("A")
+    held(scene, IN_VAIN, f"kill -9 {before['pid']}")
+    scene.check_protected_again(after=before["generation"])
+    stopped_by(scene, "driver")
+    goes_on(scene, talk)
+    assert engine_log.count(p, engine_log.DEATH) == 1
+
+
 TESTS = [("a driver whose CPU Xen does not run for a while suspends late: the guest is resumed", suspends_late),
          ("a driver whose CPU Xen does not run: given up, and tried again", silent),
          ("a guest that is paused: its driver is not given up", paused),
-         ("a driver that refuses late: given up, and tried again", refuses_late)]
+         ("a driver that refuses late: given up, and tried again", refuses_late),
+         ("kill -9 of remusd's child while the driver has yet to answer", agent_dies)]
