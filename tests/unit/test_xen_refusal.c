@@ -104,6 +104,44 @@ static void first_event_that_is_late_is_no_refusal(void **state)
     assert_int_equal(fake.asked_driver, 1);
 }
 
+/* An event that was no refusal, but one of many. */
+static void suspends_after_all(struct world *w)
+{
+    fake.guest = fake_raise;
+    fails_within(w, 10000);
+    fake_suspend();
+    look(w);
+    assert_int_equal(fake.flags & XEN_DOMINF_shutdown, 0);
+}
+
+static void events_of_a_driver_that_suspends_after_all_are_no_refusals(void **state)
+{
+    struct world *w = *state;
+    struct err err;
+
+    suspends_after_all(w);
+    for (int i = 0; i < 3; i++) {
+        fake.looked = 0;
+        fake.on_look = suspend_at_fifth_look;
+        stops(w);
+        fake.on_look = NULL;
+        assert_int_equal(xen_resume(&w->v.vm, &err), 0);
+    }
+    assert_int_equal(fake.asked_driver, 4);
+}
+
+/* Another tool may have asked the guest's kernel. */
+static void refusal_before_the_kernel_suspends_is_one(void **state)
+{
+    struct world *w = *state;
+
+    xen_suspend_kernel_asked(&w->v);
+    suspends_after_all(w);
+    fails_within(w, 10000);
+    fails_within(w, 10000);
+    assert_int_equal(fake.asked_driver, 3);
+}
+
 int main(void)
 {
     const struct CMUnitTest tests[] = {
@@ -113,6 +151,8 @@ int main(void)
         FRESH(first_events_are_no_refusal),
         REFUSING(first_events_after_a_reconnect_are_no_refusal),
         REFUSING(first_event_that_is_late_is_no_refusal),
+        REFUSING(events_of_a_driver_that_suspends_after_all_are_no_refusals),
+        REFUSING(refusal_before_the_kernel_suspends_is_one),
     };
 
     return cmocka_run_group_tests(tests, NULL, NULL);

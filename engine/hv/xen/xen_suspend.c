@@ -65,6 +65,7 @@ static int not_stopped(struct xen_vm *v, bool refused, int timeout_ms, struct er
     struct xen_suspend *s = &v->suspend;
 
     bool asked = s->late;
+    s->refused = refused;
     if (refused || (asked && xen_suspend_take_back(v)))
         s->late = false;
     if (s->now.driver)

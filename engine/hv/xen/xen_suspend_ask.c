@@ -56,6 +56,7 @@ int xen_suspend_ask(struct xen_vm *v)
         return asked;
     s->late_until = mono_add(mono_now(), KERNEL_TRIES_S * NS_PER_S);
     s->late = true;
+    s->refused = false;
     s->by_driver = s->now.driver;
     if (s->by_driver)
         xen_suspend_driver_asked(v);

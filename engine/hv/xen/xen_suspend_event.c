@@ -39,8 +39,25 @@ static void refused_late(struct xen_vm *v)
 {
     struct xen_suspend *s = &v->suspend;
 
-    if (s->late && s->now.driver && s->refuses && xen_suspend_look(v) == XEN_NOT_YET)
-        s->late = false;
+    if (!s->late || !s->now.driver || !s->refuses || xen_suspend_look(v) != XEN_NOT_YET)
+        return;
+    s->late = false;
+    s->refused = true;
+}
+
+void xen_suspend_after_all(struct xen_vm *v)
+{
+    struct xen_suspend *s = &v->suspend;
+
+    /* Another tool may have asked the kernel. */
+    if (!s->refused || mono_before(mono_now(), s->kernel_until))
+        return;
+    s->refused = s->refuses = false;
+    if (!s->contradiction_told)
+        log_warnx("the driver in domain %u suspended it after an event that says that it does not: "
+                  "its events are not looked at any more",
+                  v->domid);
+    s->contradiction_told = true;
 }
 
 void xen_suspend_listen(struct xen_suspend *s)

@@ -97,7 +97,7 @@ static void use_driver(struct xen_vm *v, const struct xen_driver_choice *c)
         asked_path(v, path);
         xs_rm(v->x->xs, XBT_NULL, path);
     }
-    s->late = s->by_driver = false;
+    s->late = s->refused = s->by_driver = false;
     s->plain = c->plain && s->watched;
     s->refuses = c->refuses;
     s->now = (struct hv_suspend_now){.driver = true};
@@ -132,7 +132,7 @@ void xen_suspend_use_kernel(struct xen_vm *v, bool failed, const char *why)
     s->now = (struct hv_suspend_now){.failed = failed};
     snprintf(s->now.why, sizeof(s->now.why), "%s", why);
     s->by_driver = s->late;
-    s->plain = false;
+    s->plain = s->refused = false;
 }
 
 static struct xen_driver_choice choose(const struct xen_vm *v)

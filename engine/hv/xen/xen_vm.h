@@ -34,6 +34,7 @@ struct xen_suspend {
     struct mono late_until;
     bool paused;    /* when last looked at: it cannot answer */
     bool refuses;   /* the driver says so when it does not suspend */
+    bool refused;   /* its last request, or so an event was taken */
     bool by_driver; /* the driver was asked since the last resume */
     struct xen_trust trust;
     struct hv_suspend_now before; /* told while the driver is on trial */
@@ -44,7 +45,7 @@ struct xen_suspend {
         shutdown_events;    /* of the watches on device/suspend, control/shutdown */
     struct mono idle_since; /* events without a meaning, per second */
     unsigned idle_events;
-    bool storm_told;
+    bool storm_told, contradiction_told;
 };
 
 /** The dirty log. */
@@ -135,6 +136,9 @@ bool xen_suspend_hung_up(const struct xen_vm *v);
 bool xen_suspend_event(struct xen_suspend *s, int ms);
 void xen_suspend_listen(struct xen_suspend *s);
 void xen_suspend_forget_events(struct xen_suspend *s);
+/** The VM has suspended, and nothing is asked: if its driver was said to have refused that, its
+ * events are no refusals. */
+void xen_suspend_after_all(struct xen_vm *v);
 /** Takes an event that came while nothing was asked, if there is one. */
 void xen_suspend_idle_event(struct xen_vm *v);
 

@@ -98,6 +98,7 @@ static void undo_stop(struct xen_vm *v)
 {
     struct err err;
 
+    xen_suspend_after_all(v);
     if (xen_resume(&v->vm, &err) && errno != ECANCELED)
         log_warnx("domain %u is suspended, not by us, and was not resumed: %s", v->domid, err.text);
     else
