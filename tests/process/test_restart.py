@@ -147,20 +147,23 @@ def test_backup_terminated():
     backup_returns(stop)
 
 
-def test_backup_killed():
-    def stop(pair):
-        for pid in (pair.b.child_pid(pair.vm.uuid), pair.b.pid):
-            os.kill(pid, signal.SIGKILL)
+def kill_backup(pair):
+    """Daemon and child at one instant: a daemon that saw its child end might start another."""
+    pids = (pair.b.child_pid(pair.vm.uuid), pair.b.pid)
+    for sig in (signal.SIGSTOP, signal.SIGKILL):
+        for pid in pids:
+            os.kill(pid, sig)
 
-    backup_returns(stop)
+
+def test_backup_killed():
+    backup_returns(kill_backup)
 
 
 # ---- what is remembered ----
 
 def forgets(pair):
     """Daemon and child of B are dead, and its state directory is gone."""
-    for pid in (pair.b.child_pid(pair.vm.uuid), pair.b.pid):
-        os.kill(pid, signal.SIGKILL)
+    kill_backup(pair)
     shutil.rmtree(pair.b.state_dir)
 
 

@@ -93,7 +93,7 @@ def test_backup_child_for_long():
             pair.wait_state(pair.a, "blocked")
             time.sleep(0.5)
             pair.check_silent_at_a()
-        wait_for("one copy goes on", lambda: "protected" in pair.at_a().get("state", "") or
+        wait_for("one copy goes on", lambda: pair.at_a().get("state") == "protected" or
                  pair.b.state(pair.vm.uuid) == "active")
         check_client(client)
         pair.check_one_voice()
