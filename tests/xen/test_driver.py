@@ -1,7 +1,7 @@
 #!/usr/bin/env python3
 # SPDX-License-Identifier: GPL-2.0-or-later
 # on-request
-# time-limit-s: 1500
+# time-limit-s: 2400
 """The guest's suspend driver, asked by tools in dom0: under load, in other domains, and where tools misbehave."""
 
 import sys

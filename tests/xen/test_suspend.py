@@ -1,7 +1,7 @@
 #!/usr/bin/env python3
 # SPDX-License-Identifier: GPL-2.0-or-later
 # on-request
-# time-limit-s: 3000
+# time-limit-s: 5000
 """By what a protected guest is stopped: its kernel, or the driver in it, which may come, go, fail, lie and be missing."""
 
 import sys

@@ -4,10 +4,16 @@ host and on the other, with requests to its disk and a TCP stream under way, and
 """
 
 from lablib.density import Density
+from lablib.driver_guest import MOVE_S, NODE, SAVED
 from lablib.fixture import until
 
 CLOCKS = ("monotonic_ms", "boottime_ms", "realtime_ms")
 CONSOLE_LOG = "/var/log/xen/console/guest-guest.log"
+KINDS, CONNECTED = ("vif", "vbd"), "4"
+THAWED = "Restarting tasks"
+PUBLISHED = """xl unpause guest; i=0
+until [ -n "$(xenstore-read {node})" ]; do [ $((i+=1)) -lt 10000 ] || exit 1; done
+xenstore-read {states}"""
 
 
 def restored(scene, restores, checkpoints, dense=False, **settings):
@@ -64,6 +70,47 @@ def restored_with_console_and_xenstore(scene):
     use_xenstore(guest, 4)
 
 
+def hide(guest):
+    """xl finds no port then, and asks the guest's kernel."""
+    guest.must_run(guest.host, f"xenstore-write /local/domain/{guest.domid()}/{NODE} ''")
+
+
+def frontends(guest):
+    """Paths of what the guest says of its devices."""
+    devices = f"/local/domain/{guest.domid()}/device"
+    return [f"{devices}/{kind}/{name}/state" for kind in KINDS
+            for name in guest.must_run(guest.host, f"xenstore-list {devices}/{kind}").split()]
+
+
+def published_at_last(guest):
+    """The guest goes on; what it says of its devices as soon as its driver has published a port."""
+    node = f"/local/domain/{guest.domid()}/{NODE}"
+    return guest.must_run(guest.host, PUBLISHED.format(node=node, states=" ".join(frontends(guest))), MOVE_S).split()
+
+
+def restored_by_the_kernel(scene):
+    """Not by the driver, which is loaded; it publishes when the kernel has its devices again."""
+    guest = scene.guest()
+    first = guest.load()
+    for number in range(1, 3):
+        thawed = guest.run("dmesg").count(THAWED)
+        guest.suspender(20)
+        hide(guest)
+        guest.must_run(guest.host, f"xl save guest {SAVED} && xl restore -p {SAVED} && rm {SAVED}", MOVE_S)
+        states = published_at_last(guest)
+        assert len(states) > 1 and set(states) == {CONNECTED}, states
+        scene.restored_by_kernel += 1
+        guest.await_answer()
+        until("its tasks go on", lambda: guest.run("dmesg").count(THAWED) > thawed)
+        guest.check_published()
+        print(f"# {number}: {guest.suspender(20)}; {guest.flood.goes_on()} octets echoed", flush=True)
+        guest.checks.check()
+        guest.save_and_restore()
+        assert guest.counter("restores") == number and guest.counter("checkpoints") == number * 40
+    guest.checks.check_work(first)
+    guest.unload()
+
+
 def uptime_ms(guest):
     return float(guest.must_run(guest.host, "cat /proc/uptime").split()[0]) * 1000
 
@@ -92,6 +139,8 @@ def migrated(scene, checkpoints):
 TESTS = [("3 times restored under load, in turn on either host, 40 checkpoints after each",
           lambda scene: restored(scene, 3, 40)),
          ("restored: the wall clock is right", restored_on_one_host),
+         ("twice restored in the kernel's own way with the driver loaded, and by the driver after each",
+          restored_by_the_kernel),
          ("restored 3 times: console, xenstore's watches and transactions", restored_with_console_and_xenstore),
          ("migrated by xl to a host that was started later, and back", lambda scene: migrated(scene, 40))]
 LONG_TESTS = [("20 times restored under load, in turn on either host, 200 checkpoints after each",

@@ -19,6 +19,7 @@ class DriverScene(Fixture):
     def __init__(self, mode=Mode()):
         super().__init__(mode)
         self.last, self.used = None, False
+        self.restored_by_kernel = 0  # how often, in this case
 
     def guest(self, **settings):
         """A guest at A, idle, its driver loaded."""
@@ -57,8 +58,9 @@ class DriverScene(Fixture):
 
     def run(self, case):
         """One case, and a look at what its guest's kernel has logged."""
+        self.restored_by_kernel = 0
         case(self)
-        kernel_log.check(self.last.run)
+        kernel_log.check(self.last.run, self.restored_by_kernel)
 
     def run_cases(self, cases):
         """The main program of a test: pairs of a name and a function of this. Returns the exit status."""
