@@ -65,12 +65,33 @@ static void wait_a_little(void)
  */
 static bool goes_on(enum phase phase)
 {
-	if (phase != HELD && sched_clock() > meeting.patience_ends)
+	if (sched_clock() > meeting.patience_ends)
 		pass(phase, BROKEN_OFF);
 	if (phase == COMING)
 		cond_resched();
 	wait_a_little();
 	return atomic_read_acquire(&meeting.phase) == phase;
+}
+
+/*
+ * Nobody but who leads reads a clock: in a restored domain each CPU's is old until it has been
+ * revived, and what one of them reads bounds what the others do.
+ */
+static void await_lead(void)
+{
+	while (atomic_read_acquire(&meeting.phase) == HELD) {
+		HYPERVISOR_sched_op(SCHEDOP_yield, NULL);
+		cpu_relax();
+	}
+}
+
+/*
+ * A guest may be suspended for long. The scheduler would take that for the running time of this
+ * task, and keep it and all others of real-time priority from the CPU for as long.
+ */
+static void stood_still_since(u64 begun)
+{
+	current->se.exec_start += sched_clock() - begun;
 }
 
 static void leave(void)
@@ -83,15 +104,17 @@ static void leave(void)
 static void stand_still(void)
 {
 	unsigned long flags;
+	u64 begun;
 
 	local_irq_save(flags);
+	begun = sched_clock();
 	atomic_inc(&meeting.still);
 	while (goes_on(STANDING))
 		;
-	while (goes_on(HELD))
-		;
+	await_lead();
 	if (atomic_read(&meeting.phase) == OVER)
 		meeting.what.follow(meeting.what.data);
+	stood_still_since(begun);
 	touch_softlockup_watchdog(); /* it may have been long */
 	local_irq_restore(flags);
 }
@@ -161,9 +184,11 @@ static void call_off(void)
 static bool lead_still(int others)
 {
 	unsigned long flags;
+	u64 begun;
 	bool held;
 
 	local_irq_save(flags);
+	begun = sched_clock();
 	while (atomic_read(&meeting.still) < others && goes_on(STANDING))
 		;
 	held = pass(STANDING, HELD);
@@ -171,6 +196,7 @@ static bool lead_still(int others)
 		meeting.what.lead(meeting.what.data);
 		atomic_set_release(&meeting.phase, OVER);
 	}
+	stood_still_since(begun);
 	local_irq_restore(flags);
 	return held;
 }
