@@ -73,13 +73,24 @@ def take_gaps(lab, threshold_us=GAP_US):
     return span / 1e6, gaps
 
 
+def read(lab, command):
+    """As lab.run_guest. One that is stopped for most of the time may take a call only after the laboratory has hung up."""
+    deadline = time.monotonic() + CONNECT_LIMIT_S
+    while True:
+        try:
+            return lab.run_guest(command, ANSWER_LIMIT_S)
+        except LabError:
+            if time.monotonic() > deadline:
+                raise
+
+
 DRIVER = "/sys/module/remus_suspend/parameters"
 DRIVER_PARTS = ("wake", "drain", "rendezvous")
 
 
 def driver_counters(lab):
     """What the driver has counted so far; None: the guest has none."""
-    status, text = lab.run_guest(f"cd {DRIVER} && grep . checkpoints {' '.join(part + '_ns' for part in DRIVER_PARTS)}", ANSWER_LIMIT_S)
+    status, text = read(lab, f"cd {DRIVER} && grep . checkpoints {' '.join(part + '_ns' for part in DRIVER_PARTS)}")
     return {name: int(value) for name, value in re.findall(r"(\w+):(\d+)", text)} if status == 0 else None
 
 
