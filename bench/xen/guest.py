@@ -28,20 +28,32 @@ WORKLOADS = [IDLE, Workload("dirty 1 MB/s", 256), Workload("dirty 4 MB/s", 1024)
              Workload("dirty 16 MB/s", 4096), Workload("echo", requests_per_s=200)]
 
 
-def connected(lab, port):
-    """A service may be up a little later than the guest."""
+def insist(attempt):
+    """What it returns. A service may be up a little later than the guest, and a guest that is stopped for most of the time
+    may take a call only after the laboratory has hung up."""
     deadline = time.monotonic() + CONNECT_LIMIT_S
     while True:
-        sock = lab.socket(socket.AF_INET, socket.SOCK_STREAM)
-        sock.settimeout(ANSWER_LIMIT_S)
         try:
-            sock.connect((GUEST_IP, port))
-            return sock
-        except OSError as error:
-            sock.close()
+            return attempt()
+        except LabError:
             if time.monotonic() > deadline:
-                raise LabError(f"the guest's port {port}: {error}") from None
+                raise
         time.sleep(POLL_S)
+
+
+def connect(lab, port):
+    sock = lab.socket(socket.AF_INET, socket.SOCK_STREAM)
+    sock.settimeout(ANSWER_LIMIT_S)
+    try:
+        sock.connect((GUEST_IP, port))
+    except OSError as error:
+        sock.close()
+        raise LabError(f"the guest's port {port}: {error}") from None
+    return sock
+
+
+def connected(lab, port):
+    return insist(lambda: connect(lab, port))
 
 
 def ask(lab, port, line):
@@ -73,24 +85,14 @@ def take_gaps(lab, threshold_us=GAP_US):
     return span / 1e6, gaps
 
 
-def read(lab, command):
-    """As lab.run_guest. One that is stopped for most of the time may take a call only after the laboratory has hung up."""
-    deadline = time.monotonic() + CONNECT_LIMIT_S
-    while True:
-        try:
-            return lab.run_guest(command, ANSWER_LIMIT_S)
-        except LabError:
-            if time.monotonic() > deadline:
-                raise
-
-
 DRIVER = "/sys/module/remus_suspend/parameters"
 DRIVER_PARTS = ("wake", "drain", "rendezvous")
 
 
 def driver_counters(lab):
     """What the driver has counted so far; None: the guest has none."""
-    status, text = read(lab, f"cd {DRIVER} && grep . checkpoints {' '.join(part + '_ns' for part in DRIVER_PARTS)}")
+    command = f"cd {DRIVER} && grep . checkpoints {' '.join(part + '_ns' for part in DRIVER_PARTS)}"
+    status, text = insist(lambda: lab.run_guest(command, ANSWER_LIMIT_S))
     return {name: int(value) for name, value in re.findall(r"(\w+):(\d+)", text)} if status == 0 else None
 
 
