@@ -4,9 +4,8 @@ import contextlib
 import os
 import time
 
-from rig import Rig, wait_for
+from rig import PATIENT, Rig, wait_for
 
-PATIENT = {"detector_floor_ms": 20000, "detector_ceiling_ms": 40000}
 WATCH_S = 1.5  # longer than a status of the VM's process is old
 LOOKS = 20  # one may fall into the moment for which an epoch stops the VM; so many in a row do not
 
